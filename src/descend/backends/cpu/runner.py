@@ -1,0 +1,140 @@
+"""The CPU backend's hold on a batch: the table of addresses, the context, and one call a pass."""
+
+import ctypes
+import functools
+import os
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from descend.backends.base import WORK, Batch, Totals
+from descend.backends.cpu import compiler, team
+from descend.backends.cpu.render import CHUNK, Storage, render
+from descend.backends.cpu.template import CONTEXT, TABLE_HEAD
+from descend.lang.program import Program
+
+SERIAL_BELOW = 30_000
+"""Coordinates below which a launch on several threads costs more than it saves (measured)."""
+
+LLVM_WORK = {torch.float32: "float", torch.float64: "double"}
+
+
+@functools.lru_cache(maxsize=512)
+def load_kernel(program: Program, dtype: torch.dtype, name: str) -> compiler.Kernel:
+    """The kernel of a program for parameters of one dtype; states have the work type."""
+    work = WORK[dtype]
+    own = str(dtype if not dtype.is_complex else work).removeprefix("torch.")
+    kept = str(work).removeprefix("torch.")
+    streams = tuple(own if s in ("p", "g") else kept for s in program.streams)
+    text = render(program, Storage(LLVM_WORK[work], streams), compiler.machine())
+    return compiler.load(f"{name} {own}", text, len(program.passes))
+
+
+class CpuRunner:
+    """Steps one batch by compiled kernels.
+
+    Args:
+        batch: the tensors; dense, on the CPU, of one dtype.
+        name: of the rule, for reports.
+    """
+
+    def __init__(self, batch: Batch, name: str) -> None:
+        program = batch.program
+        self.batch = batch
+        self.kernel = load_kernel(program, batch.params[0].dtype, name)
+        void = ctypes.c_void_p
+        self._stages = [self.kernel.function(f"stage_{k}", void) for k in range(self.kernel.passes)]
+        count = len(batch.params)
+        width = 2 if batch.params[0].is_complex() else 1
+        sizes = np.array([p.numel() * width for p in batch.params], np.int64)
+        chunks = -(-sizes // CHUNK)
+        self._first = np.concatenate([[0], np.cumsum(chunks)]).astype(np.int64)
+        self._chunk_tensor = np.repeat(np.arange(count, dtype=np.int32), chunks)
+        self._table = np.zeros((TABLE_HEAD + len(program.streams) + len(program.tensor_states), count), np.int64)
+        self._table[1] = sizes
+        self._total = int(sizes.sum())
+        self._uniforms = np.zeros((count, len(program.columns)))
+        self._slots = np.zeros((count, len(program.slots)))
+        self._partials = np.zeros((int(chunks.sum()), len(program.slots)))
+        self._context = np.zeros(len(CONTEXT), np.int64)
+        self._address = self._context.ctypes.data
+        self._pid = 0
+        self._fixed = {
+            "tensors": count,
+            "chunks": len(self._chunk_tensor),
+            "table": self._table.ctypes.data,
+            "chunk_tensor": self._chunk_tensor.ctypes.data,
+            "chunk_first": self._first.ctypes.data,
+            "inputs": batch.inputs.ctypes.data,
+            "uniforms": self._uniforms.ctypes.data,
+            "slots": self._slots.ctypes.data,
+            "partials": self._partials.ctypes.data,
+        }
+        for name_, value in self._fixed.items():
+            self._put(name_, value)
+
+    def _put(self, name: str, value: int) -> None:
+        self._context[CONTEXT.index(name)] = value
+
+    def set_params(self, addresses: list[int]) -> None:
+        """Where the parameters lie."""
+        self._table[TABLE_HEAD] = addresses
+
+    def set_grads(self, addresses: list[int]) -> None:
+        """Where the gradients lie; 0 for a tensor that is skipped."""
+        self._table[TABLE_HEAD + 1] = addresses
+
+    def set_states(self) -> None:
+        """Take over where the states lie, after one was allocated or replaced."""
+        program = self.batch.program
+        for i, name in enumerate(program.states):
+            self._table[TABLE_HEAD + 2 + i] = [0 if s is None else s.data_ptr() for s in self.batch.states[name]]
+
+    def begin(self) -> None:
+        """Take over this step's rows and this process's threads."""
+        self._table[0] = self.batch.rows
+        self._put("rows", self.batch.row_count)
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            openmp = team.usable_openmp()
+            self._has_team = openmp is not None
+            if openmp is not None:
+                self._put("parallel", openmp.parallel)
+                self._put("thread_number", openmp.thread_number)
+                self._put("team_size", openmp.team_size)
+        wanted = 1 if self._total < SERIAL_BELOW else torch.get_num_threads()
+        self._threads = min(wanted, max(1, len(self._chunk_tensor)))
+        self._put("threads", self._threads)
+
+    def run(self, index: int, totals: Totals) -> None:
+        """Run one pass."""
+        assert isinstance(totals, np.ndarray)
+        self._put("totals", totals.ctypes.data)
+        if self._threads == 1 or self._has_team:
+            self._stages[index](self._address)
+            return
+        void, word = ctypes.c_void_p, ctypes.c_int64
+        self.kernel.function(f"enter_{index}", void)(self._address)
+        team.run_on_pool(self.kernel.function(f"run_{index}", void, word, word), self._address, self._threads)
+        self.kernel.function(f"finish_{index}", void)(self._address)
+
+    def count_nonfinite(self) -> list[int]:
+        """Non-finite gradients of each tensor in the step that has just run."""
+        slot = self.batch.program.slots[self.batch.program.step.nonfinite]
+        return [int(n) if row >= 0 else 0 for n, row in zip(self._slots[:, slot], self.batch.rows, strict=True)]
+
+
+def serves(param: Tensor) -> str | None:
+    """Why the CPU kernels cannot serve a parameter; None if they can."""
+    from descend.backends.base import is_dense
+
+    if param.device.type != "cpu":
+        return f"it lies on {param.device}"
+    if type(param) not in (Tensor, torch.nn.Parameter):
+        return f"it is a {type(param).__name__}, not a plain tensor"
+    if param.dtype not in WORK:
+        return f"there is no kernel for {param.dtype}"
+    if param.layout is not torch.strided or not is_dense(param):
+        return "its memory has gaps"
+    return None

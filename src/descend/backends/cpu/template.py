@@ -1,0 +1,328 @@
+"""The frame of a kernel in LLVM IR: loops over chunks, rows and tensors, and the hand-over to OpenMP.
+
+Nothing here knows a formula; ``render`` fills the braces.
+"""
+
+CONTEXT = (
+    "tensors",  # number of tensors T
+    "chunks",  # number of chunks
+    "rows",  # number of rows of the uniform table
+    "table",  # int64 [columns][T]: row, size, rows, columns, then the address of each stream and tensor state
+    "chunk_tensor",  # int32 [chunks]: which tensor
+    "chunk_first",  # int64 [T + 1]: number of the tensor's first chunk
+    "inputs",  # float64 [rows][inputs]: host inputs
+    "uniforms",  # float64 [rows][columns]
+    "slots",  # float64 [T][slots]
+    "partials",  # float64 [chunks][slots]
+    "totals",  # float64 [totals]: sums over all tensors of the optimizer
+    "threads",  # how many threads to ask for
+    "parallel",  # void GOMP_parallel(void (*)(void *), void *, unsigned, unsigned)
+    "thread_number",  # int omp_get_thread_num(void)
+    "team_size",  # int omp_get_num_threads(void)
+    "float_state",  # the caller's floating-point control state
+)
+"""Fields of the context, in order: int64 each."""
+
+TABLE_HEAD = 4
+"""Columns of the table before the addresses: row (-1 without gradient), size, rows, columns."""
+
+
+def _field(name: str, kind: str = "i64") -> str:
+    at = CONTEXT.index(name)
+    return f"  %{name}.p = getelementptr i64, ptr %ctx, i64 {at}\n  %{name} = load {kind}, ptr %{name}.p\n"
+
+
+INTRINSICS = {"x86_64": "declare void @llvm.x86.sse.stmxcsr(ptr)\ndeclare void @llvm.x86.sse.ldmxcsr(ptr)"}
+"""What a processor family's part of the text calls."""
+
+SPAN = """
+define internal void @span_{k}({pointers}ptr noalias nocapture readonly %u, ptr noalias nocapture readonly %s,
+                               ptr noalias nocapture %out, i64 %n) {{
+entry:
+{prologue}
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %loop ]
+{phis}
+{body}
+  %i.next = add nuw nsw i64 %i, 1
+  %more = icmp ult i64 %i.next, %n
+  br i1 %more, label %loop, label %exit
+exit:
+{ends}
+  ret void
+}}
+"""
+
+SUM_END = {
+    "double": "  %end{i} = getelementptr double, ptr %out, i64 {slot}\n  store double %sum{i}.next, ptr %end{i}",
+    "i32": (
+        "  %end{i}.d = uitofp i32 %sum{i}.next to double\n"
+        "  %end{i} = getelementptr double, ptr %out, i64 {slot}\n  store double %end{i}.d, ptr %end{i}"
+    ),
+}
+
+ADDRESS = """  %column.{name} = mul i64 %tensors, {column}
+  %entry.{name} = add i64 %column.{name}, %j
+  %address.{name} = getelementptr i64, ptr %table, i64 %entry.{name}
+  %base.{name} = load ptr, ptr %address.{name}
+  %x.{name} = getelementptr {cell}, ptr %base.{name}, i64 %start"""
+
+RUN = (
+    """
+define void @run_{k}(ptr %ctx, i64 %me, i64 %team) noinline {{
+entry:
+"""
+    + _field("tensors")
+    + _field("chunks")
+    + _field("table", "ptr")
+    + _field("chunk_tensor", "ptr")
+    + _field("chunk_first", "ptr")
+    + _field("uniforms", "ptr")
+    + _field("slots", "ptr")
+    + _field("partials", "ptr")
+    + """  %lo.m = mul i64 %chunks, %me
+  %lo = sdiv i64 %lo.m, %team
+  %me.1 = add i64 %me, 1
+  %hi.m = mul i64 %chunks, %me.1
+  %hi = sdiv i64 %hi.m, %team
+  br label %head
+head:
+  %chunk = phi i64 [ %lo, %entry ], [ %chunk.next, %next ]
+  %some = icmp slt i64 %chunk, %hi
+  br i1 %some, label %find, label %exit
+find:
+  %j.p = getelementptr i32, ptr %chunk_tensor, i64 %chunk
+  %j.32 = load i32, ptr %j.p
+  %j = sext i32 %j.32 to i64
+  %row.p = getelementptr i64, ptr %table, i64 %j
+  %row = load i64, ptr %row.p
+  %absent = icmp slt i64 %row, 0
+  br i1 %absent, label %next, label %work
+work:
+  %j.size = add i64 %tensors, %j
+  %size.p = getelementptr i64, ptr %table, i64 %j.size
+  %size = load i64, ptr %size.p
+  %first.p = getelementptr i64, ptr %chunk_first, i64 %j
+  %first = load i64, ptr %first.p
+  %past = sub i64 %chunk, %first
+  %start = mul i64 %past, {chunk}
+  %rest = sub i64 %size, %start
+  %full = icmp sgt i64 %rest, {chunk}
+  %n = select i1 %full, i64 {chunk}, i64 %rest
+{addresses}
+  %u.m = mul i64 %row, {columns}
+  %u = getelementptr double, ptr %uniforms, i64 %u.m
+  %s.m = mul i64 %j, {slots}
+  %s = getelementptr double, ptr %slots, i64 %s.m
+  %o.m = mul i64 %chunk, {slots}
+  %o = getelementptr double, ptr %partials, i64 %o.m
+  call void @span_{k}({pointers}ptr %u, ptr %s, ptr %o, i64 %n)
+  br label %next
+next:
+  %chunk.next = add i64 %chunk, 1
+  br label %head
+exit:
+  ret void
+}}
+"""
+)
+
+ENTER = (
+    """
+define void @enter_{k}(ptr %ctx) {{
+entry:
+"""
+    + _field("tensors")
+    + _field("rows")
+    + _field("table", "ptr")
+    + _field("inputs", "ptr")
+    + _field("uniforms", "ptr")
+    + _field("slots", "ptr")
+    + _field("totals", "ptr")
+    + """  %T = add i64 %tensors, 0
+  br label %row.head
+row.head:
+  %r = phi i64 [ 0, %entry ], [ %r.next, %row.work ]
+  %row.some = icmp slt i64 %r, %rows
+  br i1 %row.some, label %row.work, label %tensor.head
+row.work:
+  %x.m = mul i64 %r, {inputs}
+  %x = getelementptr double, ptr %inputs, i64 %x.m
+  %u.m = mul i64 %r, {columns}
+  %u = getelementptr double, ptr %uniforms, i64 %u.m
+{rows}
+  %r.next = add i64 %r, 1
+  br label %row.head
+tensor.head:
+  %j = phi i64 [ 0, %row.head ], [ %j.next, %tensor.next ]
+  %tensor.some = icmp slt i64 %j, %T
+  br i1 %tensor.some, label %tensor.find, label %exit
+tensor.find:
+  %row.p = getelementptr i64, ptr %table, i64 %j
+  %row = load i64, ptr %row.p
+  %absent = icmp slt i64 %row, 0
+  br i1 %absent, label %tensor.next, label %tensor.work
+tensor.work:
+  call void @tensor_{k}(ptr %ctx, i64 %j, i64 %row)
+  br label %tensor.next
+tensor.next:
+  %j.next = add i64 %j, 1
+  br label %tensor.head
+exit:
+  ret void
+}}
+
+define internal void @tensor_{k}(ptr %ctx, i64 %j, i64 %row) {{
+entry:
+"""
+    + _field("tensors")
+    + _field("table", "ptr")
+    + _field("uniforms", "ptr")
+    + _field("slots", "ptr")
+    + """  %T = add i64 %tensors, 0
+  %size.j = add i64 %T, %j
+  %size.p = getelementptr i64, ptr %table, i64 %size.j
+  %size = load i64, ptr %size.p
+  %u.m = mul i64 %row, {columns}
+  %u = getelementptr double, ptr %uniforms, i64 %u.m
+  %s.m = mul i64 %j, {slots}
+  %s = getelementptr double, ptr %slots, i64 %s.m
+{tensors}
+  ret void
+}}
+"""
+)
+
+FINISH = (
+    """
+define void @finish_{k}(ptr %ctx) {{
+entry:
+"""
+    + _field("tensors")
+    + _field("table", "ptr")
+    + _field("chunk_first", "ptr")
+    + _field("slots", "ptr")
+    + _field("partials", "ptr")
+    + _field("totals", "ptr")
+    + """  br label %head
+head:
+  %j = phi i64 [ 0, %entry ], [ %j.next, %next ]
+  %some = icmp slt i64 %j, %tensors
+  br i1 %some, label %find, label %exit
+find:
+  %row.p = getelementptr i64, ptr %table, i64 %j
+  %row = load i64, ptr %row.p
+  %absent = icmp slt i64 %row, 0
+  br i1 %absent, label %next, label %work
+work:
+  %s.m = mul i64 %j, {slots}
+  %s = getelementptr double, ptr %slots, i64 %s.m
+  %first.p = getelementptr i64, ptr %chunk_first, i64 %j
+  %first = load i64, ptr %first.p
+  %last.p = getelementptr i64, ptr %first.p, i64 1
+  %last = load i64, ptr %last.p
+{sums}
+  br label %next
+next:
+  %j.next = add i64 %j, 1
+  br label %head
+exit:
+  ret void
+}}
+
+define internal double @combine_{k}(ptr %partials, i64 %first, i64 %last, i64 %slot) {{
+entry:
+  br label %head
+head:
+  %c = phi i64 [ %first, %entry ], [ %c.next, %work ]
+  %sum = phi double [ 0.0, %entry ], [ %sum.next, %work ]
+  %some = icmp slt i64 %c, %last
+  br i1 %some, label %work, label %exit
+work:
+  %m = mul i64 %c, {slots}
+  %at = add i64 %m, %slot
+  %p = getelementptr double, ptr %partials, i64 %at
+  %x = load double, ptr %p
+  %sum.next = fadd double %sum, %x
+  %c.next = add i64 %c, 1
+  br label %head
+exit:
+  ret double %sum
+}}
+"""
+)
+
+COMBINE = """  %r{slot} = call double @combine_{k}(ptr %partials, i64 %first, i64 %last, i64 {slot})
+  %r{slot}.p = getelementptr double, ptr %s, i64 {slot}
+  store double %r{slot}, ptr %r{slot}.p"""
+
+TOTAL = """  %t{slot}.p = getelementptr double, ptr %totals, i64 {total}
+  %t{slot} = load double, ptr %t{slot}.p
+  %t{slot}.n = fadd double %t{slot}, %r{slot}
+  store double %t{slot}.n, ptr %t{slot}.p"""
+
+STAGE = (
+    """
+define void @share_{k}(ptr %ctx) {{
+entry:
+"""
+    + _field("thread_number", "ptr")
+    + _field("team_size", "ptr")
+    + """  %me.32 = call i32 %thread_number()
+  %team.32 = call i32 %team_size()
+  %me = sext i32 %me.32 to i64
+  %team = sext i32 %team.32 to i64
+  {adopt}
+  call void @run_{k}(ptr %ctx, i64 %me, i64 %team)
+  {restore}
+  ret void
+}}
+
+define void @stage_{k}(ptr %ctx) {{
+entry:
+  call void @enter_{k}(ptr %ctx)
+"""
+    + _field("threads")
+    + _field("parallel", "ptr")
+    + """  %alone = icmp sle i64 %threads, 1
+  br i1 %alone, label %serial, label %team
+serial:
+  call void @run_{k}(ptr %ctx, i64 0, i64 1)
+  br label %done
+team:
+  {remember}
+  %threads.32 = trunc i64 %threads to i32
+  call void %parallel(ptr @share_{k}, ptr %ctx, i32 %threads.32, i32 0)
+  br label %done
+done:
+  call void @finish_{k}(ptr %ctx)
+  ret void
+}}
+"""
+)
+
+_AT = CONTEXT.index("float_state")
+FLOAT_STATE = {
+    "x86_64": {
+        "remember": f"%fp.c = getelementptr i64, ptr %ctx, i64 {_AT}\n  call void @llvm.x86.sse.stmxcsr(ptr %fp.c)",
+        "adopt": (
+            "%own = alloca i32\n  call void @llvm.x86.sse.stmxcsr(ptr %own)\n"
+            f"  %fp.c = getelementptr i64, ptr %ctx, i64 {_AT}\n  call void @llvm.x86.sse.ldmxcsr(ptr %fp.c)"
+        ),
+        "restore": "call void @llvm.x86.sse.ldmxcsr(ptr %own)",
+    },
+    "aarch64": {
+        "remember": (
+            f"%fp.c = getelementptr i64, ptr %ctx, i64 {_AT}\n"
+            '  %fp = call i64 asm sideeffect "mrs $0, fpcr", "=r"()\n  store i64 %fp, ptr %fp.c'
+        ),
+        "adopt": (
+            '%own = call i64 asm sideeffect "mrs $0, fpcr", "=r"()\n'
+            f"  %fp.c = getelementptr i64, ptr %ctx, i64 {_AT}\n  %fp = load i64, ptr %fp.c\n"
+            '  call void asm sideeffect "msr fpcr, $0", "r"(i64 %fp)'
+        ),
+        "restore": 'call void asm sideeffect "msr fpcr, $0", "r"(i64 %own)',
+    },
+}
+"""Workers take over the caller's flush-to-zero mode, or ``torch.set_flush_denormal`` would split results by thread."""

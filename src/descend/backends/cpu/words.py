@@ -1,0 +1,84 @@
+"""How each word of the language is written in LLVM IR: the CPU backend's table.
+
+``{r}`` is the result, ``{0}`` the first argument, ``{T}`` the float type, ``{S}`` its suffix in intrinsics,
+``{f}`` its suffix in the C library. No fast-math flag anywhere: values must not depend on who else reads them.
+"""
+
+IR: dict[str, str] = {
+    "add": "{r} = fadd {T} {0}, {1}",
+    "sub": "{r} = fsub {T} {0}, {1}",
+    "mul": "{r} = fmul {T} {0}, {1}",
+    "div": "{r} = fdiv {T} {0}, {1}",
+    "neg": "{r} = fneg {T} {0}",
+    "pow": "{r} = call {T} @pow{f}({T} {0}, {T} {1})",
+    "lt": "{r} = fcmp olt {T} {0}, {1}",
+    "le": "{r} = fcmp ole {T} {0}, {1}",
+    "gt": "{r} = fcmp ogt {T} {0}, {1}",
+    "ge": "{r} = fcmp oge {T} {0}, {1}",
+    "eq": "{r} = fcmp oeq {T} {0}, {1}",
+    "ne": "{r} = fcmp une {T} {0}, {1}",
+    "and": "{r} = and i1 {0}, {1}",
+    "or": "{r} = or i1 {0}, {1}",
+    "not": "{r} = xor i1 {0}, true",
+    "where": "{r} = select i1 {0}, {T} {1}, {T} {2}",
+    "sqrt": "{r} = call {T} @llvm.sqrt.{S}({T} {0})",
+    "rsqrt": "{r}.root = call {T} @llvm.sqrt.{S}({T} {0})\n  {r} = fdiv {T} 1.0, {r}.root",
+    "abs": "{r} = call {T} @llvm.fabs.{S}({T} {0})",
+    # -1, 0, 1; the last select hands NaN and both zeros through
+    "sign": (
+        "{r}.up = fcmp ogt {T} {0}, 0.0\n  {r}.down = fcmp olt {T} {0}, 0.0\n"
+        "  {r}.minus = select i1 {r}.down, {T} -1.0, {T} {0}\n  {r} = select i1 {r}.up, {T} 1.0, {T} {r}.minus"
+    ),
+    "minimum": "{r} = call {T} @llvm.minimum.{S}({T} {0}, {T} {1})",
+    "maximum": "{r} = call {T} @llvm.maximum.{S}({T} {0}, {T} {1})",
+    "exp": "{r} = call {T} @exp{f}({T} {0})",
+    "log": "{r} = call {T} @log{f}({T} {0})",
+    "tanh": "{r} = call {T} @tanh{f}({T} {0})",
+    "cos": "{r} = call {T} @cos{f}({T} {0})",
+    "floor": "{r} = call {T} @llvm.floor.{S}({T} {0})",
+}
+
+SUFFIX = {"float": ("f32", "f"), "double": ("f64", "")}
+
+
+def declare() -> str:
+    """Declarations of every function that the table calls.
+
+    The C library's are ``nobuiltin``, or LLVM would replace ``pow(2, x)`` by ``exp2(x)`` and change bits.
+    """
+    lines = ['attributes #0 = { nounwind willreturn memory(none) nobuiltin }']
+    for kind, (suffix, libm) in SUFFIX.items():
+        lines += [f"declare {kind} @llvm.{w}.{suffix}({kind})" for w in ("sqrt", "fabs", "floor")]
+        lines += [f"declare {kind} @llvm.{w}.{suffix}({kind}, {kind})" for w in ("minimum", "maximum")]
+        lines += [f"declare {kind} @{w}{libm}({kind}) #0" for w in ("exp", "log", "tanh", "cos")]
+        lines.append(f"declare {kind} @pow{libm}({kind}, {kind}) #0")
+    return "\n".join(lines)
+
+
+# How a coordinate is read from and written to memory: {a} is the address, {r} or {x} the value in the work type.
+# bfloat16 rounds to nearest even by integer arithmetic, NaN becoming torch's 0x7FC0.
+LOAD: dict[tuple[str, str], str] = {
+    ("float32", "float"): "{r} = load float, ptr {a}",
+    ("float64", "double"): "{r} = load double, ptr {a}",
+    ("float16", "float"): "{r}.h = load half, ptr {a}\n  {r} = fpext half {r}.h to float",
+    ("bfloat16", "float"): (
+        "{r}.h = load i16, ptr {a}\n  {r}.w = zext i16 {r}.h to i32\n"
+        "  {r}.s = shl i32 {r}.w, 16\n  {r} = bitcast i32 {r}.s to float"
+    ),
+}
+STORE: dict[tuple[str, str], str] = {
+    ("float32", "float"): "store float {x}, ptr {a}",
+    ("float64", "double"): "store double {x}, ptr {a}",
+    ("float16", "float"): "{a}.h = fptrunc float {x} to half\n  store half {a}.h, ptr {a}",
+    ("bfloat16", "float"): (
+        "{a}.b = bitcast float {x} to i32\n  {a}.o = lshr i32 {a}.b, 16\n  {a}.l = and i32 {a}.o, 1\n"
+        "  {a}.k = add i32 {a}.l, 32767\n  {a}.c = add i32 {a}.b, {a}.k\n  {a}.u = lshr i32 {a}.c, 16\n"
+        "  {a}.t = trunc i32 {a}.u to i16\n  {a}.n = fcmp uno float {x}, {x}\n"
+        "  {a}.v = select i1 {a}.n, i16 32704, i16 {a}.t\n  store i16 {a}.v, ptr {a}"
+    ),
+}
+CELL = {"float32": "float", "float64": "double", "float16": "half", "bfloat16": "i16"}
+NON_FINITE = {  # all bits of the exponent set
+    "float": ("i32", 0x7F800000),
+    "double": ("i64", 0x7FF0000000000000),
+}

@@ -1,0 +1,158 @@
+"""The eager backend: the program's graph interpreted with torch operations, on every device and dtype.
+
+It follows the passes of the compiled backends, so that stores and sums happen in the same order; a batch is
+stepped tensor by tensor within a pass, and no temporary outlives its pass.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from descend.backends.base import WORK, Batch, Totals, as_real
+from descend.lang.graph import Node, Rate, walk
+from descend.lang.program import Pass
+from descend.lang.words import evaluate
+
+
+def _pair(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Any, Any], Tensor]:
+    """A torch function that wants two tensors, given one tensor and perhaps a number."""
+
+    def both(a: Any, b: Any) -> Tensor:
+        like = a if isinstance(a, Tensor) else b
+        return function(torch.as_tensor(a, dtype=like.dtype, device=like.device),
+                        torch.as_tensor(b, dtype=like.dtype, device=like.device))  # fmt: skip
+
+    return both
+
+
+def _where(condition: Any, x: Any, y: Any) -> Any:
+    if isinstance(condition, Tensor):
+        return torch.where(condition, x, y)
+    return x if condition else y
+
+
+def _sign(x: Tensor) -> Tensor:
+    return torch.where(x > 0, 1.0, torch.where(x < 0, -1.0, x))  # NaN stays NaN; torch.sign makes it 0
+
+
+TORCH: dict[str, Callable[..., Any]] = {
+    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "neg": operator.neg,
+    "pow": operator.pow, "lt": operator.lt, "le": operator.le, "gt": operator.gt, "ge": operator.ge,
+    "eq": operator.eq, "ne": operator.ne, "and": operator.and_, "or": operator.or_, "not": operator.invert,
+    "sqrt": torch.sqrt, "rsqrt": lambda x: 1.0 / torch.sqrt(x), "abs": torch.abs, "sign": _sign, "exp": torch.exp,
+    "log": torch.log, "tanh": torch.tanh, "cos": torch.cos, "floor": torch.floor, "where": _where,
+    "minimum": _pair(torch.minimum), "maximum": _pair(torch.maximum),
+}  # fmt: skip
+"""How each word is done with torch: this backend's table."""
+
+
+def _sum(name: str, value: Tensor) -> Tensor:
+    """A reduction over one tensor, in float64."""
+    if name == "nonfinite":
+        return (~torch.isfinite(value)).sum().double()
+    wide = value.double()
+    return (wide * wide).sum() if name == "sumsq" else wide.sum()
+
+
+class EagerRunner:
+    """Interprets the passes of one batch.
+
+    Args:
+        batch: the tensors.
+        differentiable: whether gradients flow through the step.
+    """
+
+    def __init__(self, batch: Batch, *, differentiable: bool = False) -> None:
+        self.batch = batch
+        self.differentiable = differentiable
+        self._rows: list[dict[Node, Any]] = []
+        self._slots: list[dict[Node, Any]] = []
+
+    def begin(self) -> None:
+        """Start a step: no host value and no tensor value is known."""
+        self._rows = [{} for _ in range(self.batch.row_count)]
+        self._slots = [{} for _ in self.batch.params]
+
+    def run(self, index: int, totals: Totals) -> None:
+        """Run one pass."""
+        step = self.batch.program.passes[index]
+        for row in range(self.batch.row_count):
+            self._fill_row(step, row, totals)
+        for j, row in enumerate(self.batch.rows.tolist()):
+            if row >= 0:
+                self._step_tensor(step, j, self._rows[row], totals)
+
+    def _fill_row(self, step: Pass, row: int, totals: Totals) -> None:
+        program, known = self.batch.program, self._rows[row]
+        live = self.batch.live_inputs
+        values = live[row] if live is not None else self.batch.inputs[row].tolist()
+        for node in walk(step.columns, cut=frozenset(program.totals)):
+            if node in program.totals:
+                known[node] = totals[program.totals[node]]
+            elif node.op == "input":
+                known[node] = values[program.inputs.index(node.name)]
+            elif node.op != "const":
+                known[node] = _apply(node, known)
+
+    def _step_tensor(self, step: Pass, j: int, host: dict[Node, Any], totals: Totals) -> None:
+        batch, program = self.batch, self.batch.program
+        work = WORK[batch.params[j].dtype]
+        slots = self._slots[j]
+        known = {**host, **slots}
+        for node in walk([*step.slots, *(n for _, n in step.tensor_stores)], cut=frozenset(known)):
+            if node not in known and node.op != "const":
+                known[node] = self._read_tensor_value(node.name, j) if node.op == "input" else _apply(node, known)
+        slots.update((n, known[n]) for n in step.slots)
+        for name, node in step.tensor_stores:
+            _write(self._state(name, j), known[node])
+        for node in list(known):
+            if isinstance(known[node], Tensor) and known[node].is_floating_point():
+                known[node] = known[node].to(work)
+        for node in step.body:
+            if node in step.reloads or node.op == "input":
+                known[node] = self._load(step.reloads.get(node, node.name), j, work)
+            else:
+                known[node] = _apply(node, known)
+        for node in step.reductions:
+            slots[node] = _sum(node.name, known[node.args[0]])
+            if node in program.totals:
+                at = program.totals[node]
+                totals[at] = totals[at] + (float(slots[node]) if isinstance(totals, np.ndarray) else slots[node])
+        for name, node in step.stores:
+            target = batch.params[j] if name == "p" else self._state(name, j)
+            _write(as_real(target), node.value if node.op == "const" else known[node])
+
+    def _state(self, name: str, j: int) -> Tensor:
+        state = self.batch.states[name][j]
+        assert state is not None
+        return state
+
+    def _read_tensor_value(self, name: str, j: int) -> Any:
+        if name == "size":
+            return float(as_real(self.batch.params[j]).numel())
+        return self._state(name, j).clone()
+
+    def _load(self, name: str, j: int, work: torch.dtype) -> Tensor:
+        tensor = {"p": self.batch.params, "g": self.batch.grads}.get(name, self.batch.states.get(name, []))[j]
+        assert tensor is not None
+        value = as_real(tensor).to(work)
+        # a step that is differentiated needs the values as they were, not as they will be overwritten
+        return value.clone() if self.differentiable and name != "g" else value
+
+
+def _apply(node: Node, known: dict[Node, Any]) -> Any:
+    arguments = [a.value if a.op == "const" else known[a] for a in node.args]
+    if any(isinstance(a, Tensor) for a in arguments):
+        return TORCH[node.op](*arguments)
+    return evaluate(node.op, *arguments)
+
+
+def _write(target: Tensor, value: Any) -> None:
+    if isinstance(value, Tensor):
+        target.copy_(value)
+    else:
+        target.fill_(value)

@@ -1,0 +1,1 @@
+"""The commands: arguments and printing only; what they do is in the other packages."""

@@ -1,0 +1,58 @@
+"""``descend optimizers`` and ``descend tasks``."""
+
+import json
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+import descend
+from descend.tasks import tasks
+
+
+def first_sentence(text: str) -> str:
+    """The first line of a docstring or card, without what follows its first full stop."""
+    line = text.strip().split("\n\n")[0].replace("\n", " ")
+    return line.split(". ")[0].rstrip(".")
+
+
+def print_optimizers(as_json: bool) -> None:
+    """All optimizers with their sources, as a table or as JSON."""
+    rows = [
+        {
+            "name": name,
+            "source": list(cls.rule.cite),
+            "state": [state.key for state in cls.rule.states.values()],
+        }
+        for name, cls in descend.optimizers().items()
+    ]
+    if as_json:
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        return
+    table = Table("optimizer", "source", "state that it may keep", caption="descend show NAME says more.")
+    for row in rows:
+        table.add_row(row["name"], ", ".join(row["source"]), ", ".join(row["state"]) or "none")
+    Console().print(table)
+
+
+def print_tasks(as_json: bool) -> None:
+    """All tasks with their cards, as a table or as JSON."""
+    rows = [
+        {
+            "name": task.name,
+            "metric": task.score.name,
+            "target": task.target,
+            "steps": task.steps,
+            "batch_size": task.batch_size,
+            "card": task.card,
+        }
+        for task in tasks().values()
+    ]
+    if as_json:
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        return
+    table = Table("task", "metric", "target", "updates", "batch", "what it is", show_lines=True)
+    for task in tasks().values():
+        target = "-" if task.target is None else task.score.show(task.target)
+        table.add_row(task.name, task.score.name, target, str(task.steps), str(task.batch_size), task.card)
+    Console().print(table)

@@ -1,0 +1,63 @@
+"""What a process must know to do trials: the tasks, in a form that travels, and the contenders."""
+
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from descend.compare.contender import Contender
+from descend.compare.protocol import Record, Trial
+from descend.compare.runs import train
+from descend.tasks import Data, Task, find
+
+
+@dataclass(frozen=True)
+class Briefing:
+    """Tasks by name, each as the words that find it or as the object itself, the contenders, another budget."""
+
+    tasks: Mapping[str, str | Task]
+    contenders: Sequence[Contender]
+    steps: int | None = None
+
+    def packed(self) -> bytes | None:
+        """For another process; None where something lives only in this one, as in a notebook or a script."""
+        try:
+            packed = pickle.dumps(self)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            return None
+        return None if b"__main__" in packed else packed
+
+
+def prepare(given: str | Task, steps: int | None) -> Task:
+    """The task that was asked for, with another budget where ``steps`` is given."""
+    task = find(given) if isinstance(given, str) else given
+    return task if steps is None else replace(task, steps=steps)
+
+
+def portable(spec: str) -> str:
+    """The words that find a task from any folder."""
+    path, colon, name = spec.rpartition(":")
+    if colon and path.endswith(".py"):
+        return f"{Path(path).expanduser().resolve()}:{name}"
+    return str(Path(spec).expanduser().resolve()) if spec.endswith(".py") else spec
+
+
+class Bench:
+    """Does trials in this process; each task's data are loaded once."""
+
+    def __init__(self, briefing: Briefing) -> None:
+        self._tasks = dict(briefing.tasks)
+        self._steps = briefing.steps
+        self._contenders = {contender.name: contender for contender in briefing.contenders}
+        self._loaded: dict[str, tuple[Task, Data]] = {}
+
+    def do(self, trial: Trial) -> Record:
+        """One trial, one record."""
+        task, data = self._load(trial.task)
+        return train(task, data, self._contenders[trial.contender], trial)
+
+    def _load(self, name: str) -> tuple[Task, Data]:
+        if name not in self._loaded:
+            task = prepare(self._tasks[name], self._steps)
+            self._loaded[name] = (task, task.load())
+        return self._loaded[name]

@@ -1,0 +1,151 @@
+"""The rules of one comparison: equal trials, seeds, data order and budget for every contender.
+
+Two stages. In the *search* every contender is trained at each of its learning rates with the search seeds,
+and its learning rate is chosen on the validation part. In the *final* stage it is trained at that learning
+rate with fresh seeds, and only these models ever see the test part: neither the test images nor the seeds
+that are reported have had a say in the choice.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from descend.compare.contender import Contender
+from descend.errors import OptionError, message
+from descend.tasks import Task
+
+SCHEMA = 1
+FINAL_SEED = 1000
+"""First seed of the final stage, out of the search seeds' way."""
+
+Stage = Literal["search", "final"]
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What must be equal for two runs to be comparable.
+
+    Args:
+        task: its name.
+        fingerprint: of its data, model and loss.
+        steps: updates a run.
+        batch_size: examples an update.
+        evaluate_every: updates between two looks at the validation part.
+        target: value of the metric that counts as trained.
+        trials: learning rates tried for each contender.
+        search_seeds: seeds of every trial.
+        final_seeds: fresh seeds of the runs that are reported.
+        versions: of descend and torch; other versions may give other last digits.
+        schema: version of the layout of records.
+    """
+
+    task: str
+    fingerprint: str
+    steps: int
+    batch_size: int
+    evaluate_every: int
+    target: float | None
+    trials: int
+    search_seeds: tuple[int, ...]
+    final_seeds: tuple[int, ...]
+    versions: tuple[str, str]
+    schema: int = SCHEMA
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings, for JSON."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits; stands in every record."""
+        return hashlib.sha256(json.dumps(self.to_data(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training run to be done."""
+
+    task: str
+    contender: str
+    identity: str
+    lr: float
+    seed: int
+    stage: Stage
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes it the same run as one that is recorded."""
+        return (self.task, self.contender, self.identity, self.lr, self.seed, self.stage)
+
+
+def key_of(record: Record) -> tuple[Any, ...]:
+    """The key of the trial that made a record."""
+    return tuple(record[name] for name in ("task", "contender", "identity", "lr", "seed", "stage"))
+
+
+def plan_search(protocol: Protocol, contender: Contender) -> list[Trial]:
+    """Every learning rate with every search seed."""
+    identity = contender.identity
+    return [
+        Trial(protocol.task, contender.name, identity, lr, seed, "search")
+        for lr in contender.lrs
+        for seed in protocol.search_seeds
+    ]
+
+
+def plan_final(protocol: Protocol, contender: Contender, lr: float) -> list[Trial]:
+    """The chosen learning rate with every final seed."""
+    identity = contender.identity
+    return [
+        Trial(protocol.task, contender.name, identity, lr, seed, "final") for seed in protocol.final_seeds
+    ]
+
+
+def choose(task: Task, records: Iterable[Record]) -> float:
+    """The learning rate with the best mean validation metric over the search seeds.
+
+    Ties go to the lower mean validation loss, then to the smaller learning rate. A diverged run counts with
+    the metric of the untrained model.
+
+    Args:
+        task: says which way its metric is better.
+        records: all search runs of one contender.
+
+    Raises:
+        OptionError: there is no record.
+    """
+    by_lr: dict[float, list[Record]] = {}
+    for record in records:
+        by_lr.setdefault(record["lr"], []).append(record)
+    if not by_lr:
+        raise OptionError(message("no search run to choose a learning rate from"))
+    sign = -1.0 if task.score.higher_is_better else 1.0
+
+    def rank(lr: float) -> tuple[float, float, float]:
+        runs = by_lr[lr]
+        metric = math.fsum(r["validation_metric"] for r in runs) / len(runs)
+        loss = math.fsum(math.inf if r["diverged"] else r["validation_loss"] for r in runs) / len(runs)
+        return sign * metric, loss, lr
+
+    return min(by_lr, key=rank)
+
+
+def seeds(count: int, first: int, name: str) -> tuple[int, ...]:
+    """``count`` seeds from ``first`` on.
+
+    Raises:
+        OptionError: fewer than one seed.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise OptionError(message(name, got=count, allowed="an integer from 1"))
+    return tuple(range(first, first + count))
+
+
+def missing(plan: Sequence[Trial], records: Iterable[Record]) -> list[Trial]:
+    """The trials of a plan that no record answers yet."""
+    done = {key_of(record) for record in records}
+    return [trial for trial in plan if trial.key not in done]

@@ -1,0 +1,184 @@
+"""One training run, from a seed to one record."""
+
+import math
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from descend.compare.contender import Contender
+from descend.compare.protocol import Record, Trial
+from descend.tasks import Data, Evaluation, Task
+
+HOPELESS = 3.0
+"""A run whose typical loss is this many times that of the untrained model will not come back."""
+BLOWN_UP = 2.0
+"""A loss this many times that of the untrained model is a blow-up, which a run may survive ..."""
+PATIENCE = 0.25
+"""... if it is better than the untrained model again after this part of its budget."""
+RECOVERED = 0.02
+"""Better means by this share: a dead network still learns how frequent each class is."""
+
+
+def train(task: Task, data: Data, contender: Contender, trial: Trial) -> Record:
+    """Train one model and say how it went.
+
+    The model's initial values and the order of the data depend on ``trial.seed`` alone. The caller's random
+    generator is left as it was. The test part is read in the final stage only.
+
+    Returns:
+        plain numbers, strings and lists; ``docs`` of the fields: :mod:`descend.compare.records`.
+    """
+    with torch.random.fork_rng(devices=[]):
+        run = Run(task, data, contender, trial)
+        run.train()
+        return run.record()
+
+
+class Run:
+    """The state of one training run."""
+
+    def __init__(self, task: Task, data: Data, contender: Contender, trial: Trial) -> None:
+        self.task, self.data, self.trial = task, data, trial
+        torch.manual_seed(trial.seed)
+        self.model = task.model()
+        self.model.train()
+        self.optimizer = contender.build(self.model, trial.lr)
+        self.start = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.options = {key: value for key, value in contender.options.items()}
+        self.losses: list[float] = []
+        self.steps: list[int] = []
+        self.curve: list[Evaluation] = []
+        self.diverged_at: int | None = None
+        self.reached_at: tuple[int, float] | None = None
+        self.seconds = self.optimizer_seconds = self.first_step_seconds = 0.0
+
+    def train(self) -> None:
+        """All updates of the budget, or as many as it takes to see that the run diverges."""
+        self.look(0)
+        batches = self.task.batches(self.data.train, self.trial.seed)
+        for step in range(1, self.task.steps + 1):
+            loss = self.update(step, next(batches))
+            self.losses.append(loss)
+            if self.is_lost(step):
+                self.diverge(step)
+                return
+            if step % self.task.interval == 0 or step == self.task.steps:
+                self.look(step)
+                if self.diverged_at is not None:
+                    return
+
+    def update(self, step: int, batch: Any) -> float:
+        """One update; the first is timed apart, because it may compile a kernel."""
+        begin = perf_counter()
+        self.optimizer.zero_grad()
+        loss = self.task.batch_loss(self.model, batch)
+        loss.backward()
+        before = perf_counter()
+        self.optimizer.step()
+        end = perf_counter()
+        value = float(loss.detach())
+        if step == 1:
+            self.first_step_seconds = end - before
+            self.seconds += before - begin
+        else:
+            self.optimizer_seconds += end - before
+            self.seconds += end - begin
+        return value
+
+    def is_lost(self, step: int) -> bool:
+        """Whether the run has diverged: its loss is not finite, stays far above that of the untrained model, or
+        has blown up and not come back in time.
+
+        Typical means the median over a twentieth of the budget, so that a spike, such as a large first
+        step, is survived. A run that only learns slowly has never blown up and is not lost.
+        """
+        if not math.isfinite(self.losses[-1]):
+            return True
+        window = max(10, self.task.steps // 20)
+        if step % window:
+            return False
+        first = self.losses[0]
+        typical = median(self.losses[-window:])
+        if typical > first + (HOPELESS - 1) * abs(first):
+            return True
+        late = step >= PATIENCE * self.task.steps
+        blown_up = max(self.losses) > first + (BLOWN_UP - 1) * abs(first)
+        return late and blown_up and typical > first - RECOVERED * abs(first)
+
+    def look(self, step: int) -> None:
+        """Evaluate on the validation part."""
+        evaluation = self.task.evaluate(self.model, self.data.validation)
+        if not math.isfinite(evaluation.loss):
+            self.diverge(step)
+            return
+        self.steps.append(step)
+        self.curve.append(evaluation)
+        target = self.task.target
+        if (
+            self.reached_at is None
+            and target is not None
+            and self.task.score.reached(evaluation.metric, target)
+        ):
+            self.reached_at = (step, self.seconds)
+
+    def diverge(self, step: int) -> None:
+        """Give up: from here on the run counts as the untrained model."""
+        self.diverged_at = step
+        with torch.no_grad():
+            self.model.load_state_dict(self.start)
+
+    def record(self) -> Record:
+        """The run as one line of the file of results."""
+        trial, diverged = self.trial, self.diverged_at is not None
+        final = self.curve[0] if diverged else self.curve[-1]
+        test = self.task.evaluate(self.model, self.data.test) if trial.stage == "final" else None
+        reached = None if diverged else self.reached_at
+        return {
+            "task": trial.task,
+            "contender": trial.contender,
+            "identity": trial.identity,
+            "options": {key: repr(value) for key, value in self.options.items()},
+            "lr": trial.lr,
+            "seed": trial.seed,
+            "stage": trial.stage,
+            "diverged": diverged,
+            "diverged_at": self.diverged_at,
+            "steps": self.steps,
+            "train_loss": self.train_loss(),
+            "validation_losses": [e.loss for e in self.curve],
+            "validation_metrics": [e.metric for e in self.curve],
+            "validation_loss": final.loss,
+            "validation_metric": final.metric,
+            "test_loss": None if test is None else test.loss,
+            "test_metric": None if test is None else test.metric,
+            "steps_to_target": None if reached is None else reached[0],
+            "seconds_to_target": None if reached is None else round(reached[1], 6),
+            "updates": len(self.losses),
+            "seconds": round(self.seconds, 6),
+            "optimizer_seconds": round(self.optimizer_seconds, 6),
+            "first_step_seconds": round(self.first_step_seconds, 6),
+            "state_bytes": state_bytes(self.optimizer),
+            "parameters": count_parameters(self.model),
+        }
+
+    def train_loss(self) -> list[float]:
+        """Mean training loss between one look and the next; one value fewer than there are looks."""
+        pairs = zip(self.steps, self.steps[1:], strict=False)
+        return [math.fsum(self.losses[a:b]) / (b - a) for a, b in pairs]
+
+
+def state_bytes(optimizer: torch.optim.Optimizer) -> int:
+    """Bytes of state that the optimizer keeps for its parameters."""
+    own = getattr(optimizer, "state_bytes", None)
+    if own is not None:
+        return int(own())
+    values = (value for state in optimizer.state.values() for value in state.values())
+    return sum(value.numel() * value.element_size() for value in values if isinstance(value, Tensor))
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Trainable numbers of the model."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

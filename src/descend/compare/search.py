@@ -1,0 +1,40 @@
+"""Which settings every method is tried with: the one table that decides how fair a comparison is.
+
+Each method gets the same number of learning rates, half a decade apart, so each grid spans three decades. The
+grids are placed so that the best value of our tasks lies inside; a comparison says so where it does not.
+Everything else stands at the published defaults.
+"""
+
+from descend.compare.contender import Contender
+
+DEFAULT = ("sgd", "sgd-momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lion", "lamb")
+"""What ``descend compare`` compares unless told otherwise."""
+
+
+def half_decades(lowest: float, count: int = 7) -> tuple[float, ...]:
+    """1, 3, 10, 30, ... times ``lowest``: ``count`` learning rates that are easy to read aloud."""
+    return tuple(float(f"{lowest * 10 ** (i // 2) * (3 if i % 2 else 1):.3g}") for i in range(count))
+
+
+def _third(lowest: float) -> tuple[float, ...]:
+    """The same spacing, begun at a 3: 3e-5, 1e-4, 3e-4, ..."""
+    return (float(f"{3 * lowest:.3g}"), *half_decades(10 * lowest, 6))
+
+
+CONTENDERS: tuple[Contender, ...] = (
+    #         name            title             class       learning rates             other settings
+    Contender("sgd",          "SGD",            "SGD",      _third(1e-3)),              # 3e-3 .. 3
+    Contender("sgd-momentum", "SGD + momentum", "SGD",      half_decades(1e-3),        {"momentum": 0.9}),
+    Contender("nesterov",     "Nesterov",       "SGD",      half_decades(1e-3),        {"momentum": 0.9, "nesterov": True}),
+    Contender("adagrad",      "Adagrad",        "Adagrad",  half_decades(1e-3)),
+    Contender("rmsprop",      "RMSprop",        "RMSprop",  half_decades(1e-4)),
+    Contender("adam",         "Adam",           "Adam",     half_decades(1e-4)),
+    Contender("adamw",        "AdamW",          "AdamW",    half_decades(1e-4)),
+    Contender("lion",         "Lion",           "Lion",     _third(1e-5)),              # 3e-5 .. 3e-2
+    Contender("lamb",         "LAMB",           "LAMB",     _third(1e-4)),              # 3e-4 .. 3e-1
+    Contender("adadelta",     "Adadelta",       "Adadelta", half_decades(1e-2)),
+    Contender("adamax",       "Adamax",         "Adamax",   half_decades(1e-4)),
+    Contender("nadam",        "NAdam",          "NAdam",    half_decades(1e-4)),
+    Contender("radam",        "RAdam",          "RAdam",    half_decades(1e-4)),
+    Contender("lars",         "LARS",           "LARS",     half_decades(1e-2)),
+)  # fmt: skip

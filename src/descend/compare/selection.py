@@ -1,0 +1,66 @@
+"""Which contenders take part: from names, classes and ready-made contenders."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import torch
+
+import descend
+from descend.compare.contender import Contender, check_fair, from_class
+from descend.compare.search import CONTENDERS, DEFAULT
+from descend.errors import OptionError, UnknownOptionError, did_you_mean, message
+
+Choice = str | type[torch.optim.Optimizer] | Contender
+TRIALS = 7
+"""Learning rates tried for each contender unless told otherwise."""
+
+
+def contenders(choices: Iterable[Choice] | None = None, trials: int = TRIALS) -> list[Contender]:
+    """The contenders that were asked for, in that order; the nine of ``search.DEFAULT`` for None.
+
+    Args:
+        choices: names from the table of ``search.py``, names of optimizers, classes, or contenders.
+        trials: learning rates for each; fewer than the table has are taken from the middle of its grid.
+            Contenders that you made yourself keep theirs.
+
+    Raises:
+        UnknownOptionError: a name is not known; with a "did you mean".
+        OptionError: none were chosen, two share a name, or their numbers of trials differ.
+    """
+    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
+        raise OptionError(message("trials", got=trials, allowed="an integer from 1"))
+    if isinstance(choices, str):
+        choices = [choices]
+    chosen = [_contender(choice, trials) for choice in (DEFAULT if choices is None else choices)]
+    if not chosen:
+        raise OptionError(message("no optimizers to compare", do="Name at least one, such as adam."))
+    check_fair(chosen)
+    return chosen
+
+
+def _contender(choice: Choice, trials: int) -> Contender:
+    if isinstance(choice, Contender):
+        return choice
+    if not isinstance(choice, str):
+        return from_class(choice, trials)
+    wanted = choice.strip().lower()
+    for contender in CONTENDERS:
+        if wanted in (contender.name, contender.title.lower()):
+            return replace(contender, lrs=_middle(contender, trials))
+    classes = {name.lower(): name for name in getattr(descend, "optimizers", dict)()}
+    if wanted in classes:
+        name = classes[wanted]
+        return replace(from_class(descend.get(name), trials), optimizer=name, title=name)
+    known = {c.name for c in CONTENDERS} | set(classes)
+    raise UnknownOptionError(message(f"there is no optimizer {choice!r}", do=did_you_mean(wanted, known)))
+
+
+def _middle(contender: Contender, trials: int) -> Sequence[float]:
+    lrs = contender.lrs
+    if trials > len(lrs):
+        do = "Make contenders with more of them: descend.compare.Contender(..., lrs=(...))."
+        raise OptionError(
+            message(f"trials of {contender.name}", got=trials, allowed=f"1 to {len(lrs)}", do=do)
+        )
+    first = (len(lrs) - trials + 1) // 2
+    return lrs[first : first + trials]

@@ -1,0 +1,167 @@
+"""From records to the table and the sentence that people read."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from descend.compare.contender import Contender
+from descend.compare.protocol import Protocol, Record, choose
+from descend.compare.statistics import Difference, Estimate, differences, estimate
+from descend.tasks import Task
+
+ENOUGH_SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one contender did on one task; None stands for what is not measured yet.
+
+    Attributes:
+        lr: chosen on the validation part.
+        at_edge: whether it is the smallest or largest that was tried, so a better one may lie outside.
+        score: test metric of the final runs, with a 95 % interval over seeds.
+        validation: the same on the validation part.
+        reached: final runs that reached the target.
+        steps_to_target, seconds_to_target: medians over the final runs; None where fewer than half reached
+        it.
+        seconds: mean duration of a final run that did not diverge, without evaluations.
+        optimizer_share: part of these seconds spent in the optimizer's step.
+        microseconds_per_step: of the optimizer's step.
+        state_bytes: kept by the optimizer.
+        diverged_search, diverged_final: runs given up, of ``searched`` and ``final`` runs done.
+        settings: the line to paste into a program.
+        gap: the paired difference to the leader; None for the leader itself and while runs are missing.
+    """
+
+    name: str
+    title: str
+    lr: float | None
+    at_edge: bool
+    score: Estimate | None
+    validation: Estimate | None
+    reached: int
+    steps_to_target: float | None
+    seconds_to_target: float | None
+    seconds: float | None
+    optimizer_share: float | None
+    microseconds_per_step: float | None
+    state_bytes: int | None
+    diverged_search: int
+    diverged_final: int
+    searched: int
+    final: int
+    settings: str
+    gap: Difference | None = None
+
+
+def summarize(task: Task, protocol: Protocol, contender: Contender, records: Sequence[Record]) -> Row:
+    """The row of one contender from its records, whatever part of them exists."""
+    search = [r for r in records if r["stage"] == "search"]
+    complete = len(search) == len(contender.lrs) * len(protocol.search_seeds)
+    lr = choose(task, search) if complete else None
+    final = sorted((r for r in records if r["stage"] == "final" and r["lr"] == lr), key=lambda r: r["seed"])
+    sound = [r for r in final if not r["diverged"]]
+    seconds = _mean(r["seconds"] for r in sound)
+    in_optimizer = _mean(r["optimizer_seconds"] for r in sound)
+    per_step = _mean(r["optimizer_seconds"] / max(1, r["updates"] - 1) for r in sound)
+    share = None if seconds is None or in_optimizer is None or seconds == 0 else in_optimizer / seconds
+    return Row(
+        name=contender.name,
+        title=contender.title,
+        lr=lr,
+        at_edge=lr is not None and len(contender.lrs) > 1 and lr in (contender.lrs[0], contender.lrs[-1]),
+        score=estimate([r["test_metric"] for r in final]) if final else None,
+        validation=estimate([r["validation_metric"] for r in final]) if final else None,
+        reached=sum(r["steps_to_target"] is not None for r in final),
+        steps_to_target=_median_reached(final, "steps_to_target"),
+        seconds_to_target=_median_reached(final, "seconds_to_target"),
+        seconds=seconds,
+        optimizer_share=share,
+        microseconds_per_step=None if per_step is None else 1e6 * per_step,
+        state_bytes=max((r["state_bytes"] for r in records), default=None),
+        diverged_search=sum(r["diverged"] for r in search),
+        diverged_final=len(final) - len(sound),
+        searched=len(search),
+        final=len(final),
+        settings="" if lr is None else contender.settings(lr),
+    )
+
+
+def _mean(values: Any) -> float | None:
+    listed = list(values)
+    return math.fsum(listed) / len(listed) if listed else None
+
+
+def _median_reached(final: Sequence[Record], field: str) -> float | None:
+    """The median where runs that never reached the target count as infinitely late."""
+    if not final:
+        return None
+    middle = median(math.inf if r[field] is None else float(r[field]) for r in final)
+    return middle if math.isfinite(middle) else None
+
+
+def rank(task: Task, protocol: Protocol, rows: Sequence[Row], records: Sequence[Record]) -> list[Row]:
+    """Rows from the best mean test metric to the worst, each with its gap to the leader once all are complete."""
+    sign = 1.0 if task.score.higher_is_better else -1.0
+    ordered = sorted(
+        rows, key=lambda row: (row.score is None, 0.0 if row.score is None else -sign * row.score.mean)
+    )
+    if not is_complete(protocol, ordered) or len(ordered) < 2:
+        return ordered
+    scores = {row.name: _scores(row, records, sign) for row in ordered}
+    gaps = {gap.other: gap for gap in differences(scores, ordered[0].name)}
+    return [_with_gap(row, gaps.get(row.name)) for row in ordered]
+
+
+def is_complete(protocol: Protocol, rows: Sequence[Row]) -> bool:
+    """Whether every contender has all its final runs."""
+    return all(row.final == len(protocol.final_seeds) for row in rows)
+
+
+def _scores(row: Row, records: Sequence[Record], sign: float) -> list[float]:
+    own = [r for r in records if r["contender"] == row.name and r["stage"] == "final" and r["lr"] == row.lr]
+    return [sign * r["test_metric"] for r in sorted(own, key=lambda r: r["seed"])]
+
+
+def _with_gap(row: Row, gap: Difference | None) -> Row:
+    return Row(**{**vars(row), "gap": gap})
+
+
+def state_verdict(task: Task, protocol: Protocol, rows: Sequence[Row]) -> str:
+    """One or two sentences that say no more than the data support.
+
+    Args:
+        rows: ranked, with their gaps.
+    """
+    if not is_complete(protocol, rows):
+        done = sum(row.searched + row.final for row in rows)
+        total = len(rows) * (protocol.trials * len(protocol.search_seeds) + len(protocol.final_seeds))
+        return f"Unfinished on {task.name}: {done} of {total} runs are done, so nothing can be said yet."
+    leader, score = rows[0], rows[0].score
+    assert score is not None
+    shown, count = task.score.show(score.mean), len(protocol.final_seeds)
+    seeds = f"{count} seed{'s' if count > 1 else ''}"
+    if len(rows) == 1:
+        return f"On {task.name}, {leader.title} reaches {shown} test {task.score.name} ({seeds}); it had no rival."
+    tied = [row.title for row in rows[1:] if row.gap is None or not row.gap.separated]
+    few = f" {seeds.capitalize()} are few: use at least {ENOUGH_SEEDS}." if count < ENOUGH_SEEDS else ""
+    if not tied:
+        return (
+            f"On {task.name}, {leader.title} is best: {shown} test {task.score.name}, ahead of each of the other "
+            f"{len(rows) - 1} with 95 % confidence after Holm's correction ({seeds}).{few}"
+        )
+    if len(tied) == len(rows) - 1:
+        return (
+            f"On {task.name}, the data do not separate these {len(rows)} optimizers ({seeds}); "
+            f"{leader.title} has the best mean test {task.score.name}, {shown}.{few}"
+        )
+    return (
+        f"On {task.name}, {leader.title} has the best mean test {task.score.name}, {shown}, "
+        f"but {seeds} do not separate it from {_enumerate(tied)}.{few}"
+    )
+
+
+def _enumerate(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,39 @@
+"""A worker process: reads trials from its standard input, writes records to its standard output.
+
+Started by :mod:`descend.compare.pool` as ``python -c``, not by ``multiprocessing``: that would import the
+user's main script again, which then needs a ``__main__`` guard, and it would be forked after threads have
+started.
+"""
+
+import os
+import pickle
+import sys
+import traceback
+from typing import BinaryIO
+
+
+def main() -> None:
+    """Do trials until the input ends, which it also does when the parent dies."""
+    # A print() in the user's model must not end up between two records.
+    replies: BinaryIO = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    requests: BinaryIO = sys.stdin.buffer
+
+    import torch
+
+    from descend.compare.jobs import Bench, Briefing
+
+    torch.set_num_threads(1)
+    try:
+        briefing: Briefing = pickle.loads(pickle.load(requests))
+        bench = Bench(briefing)
+        while True:
+            trial = pickle.load(requests)
+            try:
+                answer: tuple[str, object] = ("record", bench.do(trial))
+            except Exception:
+                answer = ("error", traceback.format_exc())
+            pickle.dump(answer, replies)
+            replies.flush()
+    except (EOFError, BrokenPipeError, KeyboardInterrupt):
+        return

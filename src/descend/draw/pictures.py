@@ -1,0 +1,58 @@
+"""Figures as PNG and SVG files, and as SVG that lives inside a page."""
+
+from __future__ import annotations
+
+import io
+import re
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from descend.draw.style import GRID, INK, LIGHT, MUTED, styled
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 160
+VARIABLES = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    GRID: "var(--grid)",
+    **{color: f"var(--s{index})" for index, color in enumerate(LIGHT)},
+}
+"""What the colours of the pictures become in a page, where light and dark have their own values."""
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write ``path`` with the endings .png and .svg; the same figure always gives the same bytes of SVG."""
+    with styled():
+        figure.savefig(path.with_suffix(".png"), dpi=DPI, facecolor="white")
+        figure.savefig(
+            path.with_suffix(".svg"), facecolor="white", metadata={"Date": None, "Creator": "descend"}
+        )
+    return [path.with_suffix(".png"), path.with_suffix(".svg")]
+
+
+def inline(figure: Figure, key: str, alt: str) -> str:
+    """The figure as an ``<svg>`` element for a page.
+
+    Args:
+        figure: with a transparent background; its text stays text.
+        key: put before every id, so that several pictures can share a page.
+        alt: what a screen reader says.
+    """
+    buffer = io.StringIO()
+    with styled():
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": "descend"})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r'\bid="', f'id="{key}-', text)
+    text = re.sub(r'href="#', f'href="#{key}-', text)
+    text = re.sub(r"url\(#", f"url(#{key}-", text)
+    for color, variable in VARIABLES.items():
+        text = text.replace(color, variable)
+    # The size comes from the page; the view box keeps the proportions.
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(alt, quote=True)}"', 1).strip()

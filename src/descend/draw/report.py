@@ -1,0 +1,37 @@
+"""All files that a comparison leaves for people."""
+
+import json
+from pathlib import Path
+
+from descend.compare import Comparison
+from descend.compare.records import write_atomically
+from descend.draw.figures import draw_curves, draw_overview, draw_sensitivity
+from descend.draw.page import render_page
+from descend.draw.pictures import save
+
+
+def write_report(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write the page, the pictures and the table; whatever stood there before is replaced.
+
+    Args:
+        comparison: complete or not.
+        folder: where they go: ``report.html``, ``overview.png`` and ``.svg``, ``summary.json``, and for
+            each task ``curves`` and ``sensitivity`` in its own folder.
+
+    Returns:
+        the files, the page first.
+
+    Raises:
+        MissingExtraError: matplotlib or jinja2 is not installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    page, summary = folder / "report.html", folder / "summary.json"
+    write_atomically(page, render_page(comparison))
+    write_atomically(summary, json.dumps(comparison.to_data(), indent=2, allow_nan=False) + "\n")
+    written = [page, summary, *save(draw_overview(comparison), folder / "overview")]
+    for result in comparison.results:
+        own = folder / result.task.name
+        own.mkdir(exist_ok=True)
+        written += save(draw_curves(result), own / "curves")
+        written += save(draw_sensitivity(result), own / "sensitivity")
+    return written

@@ -1,0 +1,104 @@
+"""Colours, dashes and markers: one look for every picture.
+
+The first eight colours derive from Okabe and Ito (2008), which people with any common colour blindness can
+tell apart; a dash pattern and a marker say the same a second time. Each colour has a twin for dark
+backgrounds.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from descend.errors import missing_extra
+
+INK, MUTED, GRID = "#1f2430", "#5b6472", "#d9dee5"
+DARK_INK, DARK_MUTED, DARK_GRID = "#e8eaf0", "#a2abba", "#363d49"
+
+LIGHT = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#c2549a",
+    "#b58900",
+    "#3aa0dc",
+    "#6a4fb3",
+    "#3d3d3d",
+    "#8a3b12",
+    "#7d8b00",
+)
+DARK = (
+    "#58aef0",
+    "#ff8f4d",
+    "#2fcf9f",
+    "#f09acb",
+    "#f2c336",
+    "#9ad8ff",
+    "#b9a1ff",
+    "#e4e4e4",
+    "#d98a5f",
+    "#c8d64b",
+)
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.4, 1.2)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
+
+SETTINGS: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "descend",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "lines.linewidth": 1.8,
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one contender is drawn in every picture."""
+
+    index: int
+    color: str
+    dash: Any
+    marker: str
+
+
+def look(index: int) -> Look:
+    """The look of the contender at this place of the comparison."""
+    return Look(
+        index % len(LIGHT),
+        LIGHT[index % len(LIGHT)],
+        DASHES[index % len(DASHES)],
+        MARKERS[index % len(MARKERS)],
+    )
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Our settings of matplotlib, and the caller's again afterwards.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise missing_extra("matplotlib", "bench", "Drawing") from error
+    with matplotlib.rc_context(SETTINGS):
+        yield

@@ -1,0 +1,105 @@
+"""The graph that a formula becomes: nodes, the rate at which each runs, and the pass behind which it stands."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Rate(IntEnum):
+    """How often a value is computed in one step of the optimizer."""
+
+    HOST = 0
+    """Once for each distinct pair of group values and step count: hyper-parameters, ``1 - b1**t``."""
+    GROUP = 1
+    """What follows a reduction over all tensors, such as a global clip factor."""
+    TENSOR = 2
+    """Once a tensor: what follows a reduction over one tensor, such as a trust ratio."""
+    COORDINATE = 3
+    """Once a coordinate."""
+
+
+BOOLEAN = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"})
+"""Words whose result is true or false."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Node:
+    """One value of a formula. Equality is identity; a ``Graph`` interns equal nodes.
+
+    Args:
+        op: ``"input"``, ``"const"``, ``"reduce"`` or a word of ``descend.lang.words``.
+        args: the values that it is computed from.
+        name: of an input (``"p"``, ``"lr"``), or what a reduction computes (``"sum"``, ``"sumsq"``, ``"nonfinite"``).
+        value: of a constant.
+        rate: how often it is computed.
+        stage: how many passes over memory must have ended before it can be computed.
+    """
+
+    op: str
+    args: tuple["Node", ...] = ()
+    name: str = ""
+    value: float = 0.0
+    rate: Rate = Rate.HOST
+    stage: int = 0
+
+    @property
+    def boolean(self) -> bool:
+        """Whether the value is true or false rather than a number."""
+        return self.op in BOOLEAN
+
+    @property
+    def per_tensor(self) -> bool:
+        """For a reduction: over one tensor (else over all tensors of the optimizer)."""
+        return self.rate is Rate.TENSOR
+
+
+@dataclass
+class Graph:
+    """Makes nodes, the same one for the same expression."""
+
+    _nodes: dict[tuple[object, ...], Node] = field(default_factory=dict)
+
+    def input(self, name: str, rate: Rate) -> Node:
+        """A value that comes from outside: a stream, a state, a hyper-parameter."""
+        return self._intern("input", (), name, 0.0, rate, 0)
+
+    def const(self, value: float) -> Node:
+        """A number written in the formula."""
+        return self._intern("const", (), "", float(value), Rate.HOST, 0)
+
+    def apply(self, op: str, *args: Node) -> Node:
+        """A word applied to values; runs at the rate of its fastest argument."""
+        rate = max((a.rate for a in args), default=Rate.HOST)
+        return self._intern(op, args, "", 0.0, rate, max((a.stage for a in args), default=0))
+
+    def reduce(self, name: str, arg: Node, *, per_tensor: bool) -> Node:
+        """A sum over the coordinates of one tensor, or of all of them; known one pass later."""
+        rate = Rate.TENSOR if per_tensor else Rate.GROUP
+        return self._intern("reduce", (arg,), name, 0.0, rate, arg.stage + 1)
+
+    def _intern(self, op: str, args: tuple[Node, ...], name: str, value: float, rate: Rate, stage: int) -> Node:
+        # repr tells 0.0 from -0.0 and equals itself for NaN, which a float key would not.
+        key = (op, *map(id, args), name, repr(value), rate)
+        if key not in self._nodes:
+            self._nodes[key] = Node(op, args, name, value, rate, stage)
+        return self._nodes[key]
+
+
+def walk(roots: Iterable[Node], *, cut: frozenset[Node] = frozenset()) -> Iterator[Node]:
+    """Every node below the roots, arguments before their users, each once.
+
+    Args:
+        roots: where to start.
+        cut: nodes that are yielded but not entered.
+    """
+    seen: set[Node] = set()
+    stack: list[tuple[Node, bool]] = [(r, False) for r in reversed(list(roots))]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            if node not in cut:
+                stack.extend((a, False) for a in reversed(node.args) if a not in seen)

@@ -1,0 +1,150 @@
+"""Hyper-parameters of a rule, read from its signature: kind, range, default, and how a value is checked."""
+
+import inspect
+import types
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from descend.errors import OptionError, RuleError, did_you_mean, message
+from descend.lang.ranges import DecayKind, Range, find_marks
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """One hyper-parameter.
+
+    Args:
+        name: as in the signature.
+        default: its default.
+        ranges: one range for each number that it holds; empty where the value decides the structure.
+        choices: the allowed values of one that decides the structure; empty where any of its type will do.
+        is_tuple: whether it is a tuple of numbers, such as ``betas``.
+        optional: whether None is allowed and means "without".
+        decay: what the method means by it, for ``weight_decay``.
+    """
+
+    name: str
+    default: Any
+    ranges: tuple[Range, ...] = ()
+    choices: tuple[Any, ...] = ()
+    is_tuple: bool = False
+    optional: bool = False
+    decay: str | None = None
+
+    @property
+    def structural(self) -> bool:
+        """Whether the value decides the structure of the formula rather than being a number in it."""
+        return not self.ranges
+
+    def inputs(self, value: Any) -> tuple[str, ...]:
+        """The names of the host inputs that hold ``value``; none where it decides the structure."""
+        if self.structural or value is None:
+            return ()
+        return tuple(f"{self.name}[{i}]" for i in range(len(self.ranges))) if self.is_tuple else (self.name,)
+
+    def describe_range(self) -> str:
+        """The allowed values in words."""
+        if self.structural:
+            text = " | ".join(repr(c) for c in self.choices) if self.choices else type(self.default).__name__
+        elif self.is_tuple:
+            same = len(set(self.ranges)) == 1
+            each = f"each {self.ranges[0]}" if same else ", ".join(map(str, self.ranges))
+            text = f"{len(self.ranges)} numbers, {each}"
+        else:
+            text = str(self.ranges[0])
+        return f"{text}, or None" if self.optional else text
+
+    def check(self, value: Any, owner: str) -> Any:
+        """The value, as a tuple where it is one.
+
+        Args:
+            value: what the user gave.
+            owner: whose option it is, for the message.
+
+        Raises:
+            OptionError: if the value is not allowed.
+        """
+        if value is None and self.optional:
+            return None
+        if self.structural:
+            allowed = not self.choices or any(type(value) is type(c) and value == c for c in self.choices)
+            if not allowed:
+                hint = did_you_mean(value, [c for c in self.choices if isinstance(c, str)]) if isinstance(value, str) else ""
+                self._refuse(value, owner, hint)
+            return value
+        if not self.is_tuple:
+            self._check_number(value, self.ranges[0], owner)
+            return value
+        if not isinstance(value, tuple | list) or len(value) != len(self.ranges):
+            self._refuse(value, owner)
+        for number, limits in zip(value, self.ranges, strict=True):
+            self._check_number(number, limits, owner, whole=value)
+        return tuple(value)
+
+    def _check_number(self, value: Any, limits: Range, owner: str, whole: Any = None) -> None:
+        try:
+            fits = not isinstance(value, bool | str) and limits.admits(float(value))
+        except (TypeError, ValueError, RuntimeError):
+            fits = False
+        if not fits:
+            self._refuse(value if whole is None else whole, owner)
+
+    def _refuse(self, value: Any, owner: str, hint: str = "") -> None:
+        raise OptionError(message(f"{owner}: {self.name}", got=value, allowed=self.describe_range(), do=hint))
+
+
+def read_hyper(parameter: inspect.Parameter, annotation: Any, owner: str) -> Hyper:
+    """A hyper-parameter from one parameter of a rule's signature.
+
+    Raises:
+        RuleError: if annotation and default say nothing that can be used.
+    """
+    default = parameter.default
+    optional, annotation = _strip_none(annotation)
+    marks = find_marks(annotation)
+    if marks:
+        decay = next((m.kind for m in marks if isinstance(m, DecayKind)), None)
+        limits = next((m for m in marks if isinstance(m, Range)), Range())
+        return Hyper(parameter.name, default, (limits,), optional=optional, decay=decay)
+    if get_origin(annotation) is tuple:
+        ranges = tuple(next((m for m in find_marks(a) if isinstance(m, Range)), Range()) for a in get_args(annotation))
+        return Hyper(parameter.name, default, ranges, is_tuple=True, optional=optional)
+    choices = _list_choices(annotation)
+    if choices:
+        return Hyper(parameter.name, default, choices=choices, optional=optional)
+    if isinstance(default, bool):
+        return Hyper(parameter.name, default, choices=(False, True), optional=optional)
+    if annotation is int or isinstance(default, str) or default is None:
+        return Hyper(parameter.name, default, optional=optional)
+    if isinstance(default, int | float):
+        return Hyper(parameter.name, default, (Range(),), optional=optional)
+    if isinstance(default, tuple):
+        return Hyper(parameter.name, default, (Range(),) * len(default), is_tuple=True, optional=optional)
+    raise RuleError(
+        message(
+            f"{owner}: the hyper-parameter {parameter.name!r}",
+            got=default,
+            allowed="a number, a tuple of numbers, True, False, None or a word",
+            do="Annotate it, for example `lr: NonNegative = 0.1`",
+        )
+    )
+
+
+def _strip_none(annotation: Any) -> tuple[bool, Any]:
+    if get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation):
+        rest = tuple(a for a in get_args(annotation) if a is not type(None))
+        return True, rest[0] if len(rest) == 1 else Union[rest]  # noqa: UP007
+    return False, annotation
+
+
+def _list_choices(annotation: Any) -> tuple[Any, ...]:
+    if annotation is bool:
+        return (False, True)
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    if get_origin(annotation) in (Union, types.UnionType):
+        parts = [_list_choices(a) for a in get_args(annotation)]
+        return tuple(c for part in parts for c in part) if all(parts) else ()
+    if get_origin(annotation) is Annotated:
+        return _list_choices(get_args(annotation)[0])
+    return ()

@@ -1,0 +1,105 @@
+"""Rewriting: algebra that makes a graph cheaper without changing the order of its arithmetic.
+
+Each rule is one line, its algebra the comment. ``x * 0 = 0`` is applied only to zeros written in the formula or
+folded structurally, where no infinity is meant to survive.
+"""
+
+from collections.abc import Callable, Iterable
+
+from descend.lang.graph import Graph, Node, Rate
+from descend.lang.words import evaluate
+
+Rewrite = Callable[[Graph, Node], Node | None]
+
+
+def _is(node: Node, value: float) -> bool:
+    return node.op == "const" and node.value == value
+
+
+RULES: dict[str, list[Rewrite]] = {
+    "add": [
+        lambda _, n: n.args[1] if _is(n.args[0], 0) else None,  # 0 + x = x
+        lambda _, n: n.args[0] if _is(n.args[1], 0) else None,  # x + 0 = x
+    ],
+    "sub": [
+        lambda _, n: n.args[0] if _is(n.args[1], 0) else None,  # x - 0 = x
+        lambda g, n: g.apply("neg", n.args[1]) if _is(n.args[0], 0) else None,  # 0 - x = -x
+    ],
+    "mul": [
+        lambda g, n: g.const(0) if _is(n.args[0], 0) or _is(n.args[1], 0) else None,  # 0 x = 0
+        lambda _, n: n.args[1] if _is(n.args[0], 1) else None,  # 1 x = x
+        lambda _, n: n.args[0] if _is(n.args[1], 1) else None,  # x 1 = x
+    ],
+    "div": [
+        lambda g, n: g.const(0) if _is(n.args[0], 0) else None,  # 0 / x = 0
+        lambda _, n: n.args[0] if _is(n.args[1], 1) else None,  # x / 1 = x
+        # x / h = x (1/h) for h known before the coordinates, its reciprocal taken once, in float64
+        lambda g, n: (
+            g.apply("mul", n.args[0], g.apply("div", g.const(1), n.args[1]))
+            if n.rate is Rate.COORDINATE and n.args[1].rate < Rate.COORDINATE
+            else None
+        ),
+    ],
+    "neg": [lambda _, n: n.args[0].args[0] if n.args[0].op == "neg" else None],  # -(-x) = x
+    "pow": [
+        lambda g, n: g.const(1) if _is(n.args[1], 0) else None,  # x^0 = 1
+        lambda _, n: n.args[0] if _is(n.args[1], 1) else None,  # x^1 = x
+        lambda g, n: g.apply("mul", n.args[0], n.args[0]) if _is(n.args[1], 2) else None,  # x^2 = x x
+        lambda g, n: (  # x^3 = (x x) x
+            g.apply("mul", g.apply("mul", n.args[0], n.args[0]), n.args[0]) if _is(n.args[1], 3) else None
+        ),
+        lambda g, n: g.apply("sqrt", n.args[0]) if _is(n.args[1], 0.5) else None,  # x^(1/2) = sqrt x
+    ],
+    "where": [
+        lambda _, n: n.args[1 if n.args[0].value else 2] if n.args[0].op == "const" else None,  # where(true, x, y) = x
+        lambda _, n: n.args[1] if n.args[1] is n.args[2] else None,  # where(c, x, x) = x
+    ],
+    "and": [
+        lambda g, n: g.const(0) if _is(n.args[0], 0) or _is(n.args[1], 0) else None,  # false & x = false
+        lambda _, n: n.args[1] if _is(n.args[0], 1) else None,  # true & x = x
+        lambda _, n: n.args[0] if _is(n.args[1], 1) else None,  # x & true = x
+    ],
+    "or": [
+        lambda g, n: g.const(1) if _is(n.args[0], 1) or _is(n.args[1], 1) else None,  # true | x = true
+        lambda _, n: n.args[1] if _is(n.args[0], 0) else None,  # false | x = x
+        lambda _, n: n.args[0] if _is(n.args[1], 0) else None,  # x | false = x
+    ],
+    "minimum": [lambda _, n: n.args[0] if n.args[0] is n.args[1] else None],  # min(x, x) = x
+    "maximum": [lambda _, n: n.args[0] if n.args[0] is n.args[1] else None],  # max(x, x) = x
+}
+
+
+def simplify(graph: Graph, roots: Iterable[Node]) -> list[Node]:
+    """The roots, rewritten until no rule applies.
+
+    Args:
+        graph: where new nodes are made.
+        roots: the values that are wanted.
+    """
+    done: dict[Node, Node] = {}
+
+    def visit(node: Node) -> Node:
+        if node not in done:
+            args = tuple(visit(a) for a in node.args)
+            done[node] = _apply_rules(graph, _rebuild(graph, node, args), visit)
+        return done[node]
+
+    return [visit(r) for r in roots]
+
+
+def _rebuild(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node:
+    if args == node.args:
+        return node
+    if node.op == "reduce":
+        return graph.reduce(node.name, args[0], per_tensor=node.per_tensor)
+    return graph.apply(node.op, *args)
+
+
+def _apply_rules(graph: Graph, node: Node, visit: Callable[[Node], Node]) -> Node:
+    if node.args and node.op != "reduce" and all(a.op == "const" for a in node.args):  # constants fold
+        return graph.const(float(evaluate(node.op, *(a.value for a in node.args))))
+    for rewrite in RULES.get(node.op, ()):
+        better = rewrite(graph, node)
+        if better is not None and better is not node:
+            return visit(better)
+    return node

@@ -1,0 +1,203 @@
+"""Rules: published formulas as objects, made from plain functions by ``@rule``."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, overload
+
+from descend.errors import RuleError, did_you_mean, message
+from descend.lang.hyper import Hyper, read_hyper
+from descend.lang.ranges import Range
+
+Formula = Callable[..., Any]
+LETTERS = ("p", "g", "t")
+WOVEN = ("maximize", "decay", "clip_norm", "clip_value", "on_nonfinite", "max_nonfinite", "backend",
+         "foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay", "params",
+         "grad_scale", "lr_ratio", "lr_over_max", "fresh", "size")  # fmt: skip
+"""Names of options and inputs that every step has; a rule's own parameter may not take them."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a rule remembers between steps, where a plain key is not enough.
+
+    Args:
+        key: its name in ``state_dict``; torch's where torch has the method.
+        rate: ``"coordinate"`` for a value a coordinate, ``"tensor"`` for one float64 a tensor.
+        start: before the first step: a number, ``"p"`` for a copy of the parameter, or a hyper-parameter's name.
+        range: the values that it can take, for storage formats that exploit it.
+    """
+
+    key: str
+    rate: Literal["coordinate", "tensor"] = "coordinate"
+    start: float | str = 0.0
+    range: Range = field(default_factory=Range)
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A published method: its formula and everything that can be read from the signature.
+
+    Call ``descend.optimizer(rule)`` for the optimizer class.
+
+    Args:
+        formula: the function on one coordinate.
+        name: the paper's lower-case noun.
+        states: by the formula's letters.
+        hypers: hyper-parameters by name, in order.
+        cite: keys of the bibliography.
+        derives_from: the rules that this one grew out of.
+        check: given all option values, says what contradicts what, or None.
+        counts: whether ``state_dict`` carries a step count for each tensor.
+        decay: what ``decay=None`` means: ``"l2"``, ``"decoupled"``, ``"own"``, or None for no decay.
+    """
+
+    formula: Formula
+    name: str
+    states: Mapping[str, State]
+    hypers: Mapping[str, Hyper]
+    cite: tuple[str, ...] = ()
+    derives_from: tuple[str, ...] = ()
+    check: Callable[[Mapping[str, Any]], str | None] | None = None
+    counts: bool = True
+    decay: str | None = None
+
+    @property
+    def doc(self) -> str:
+        """The formula's docstring."""
+        return inspect.cleandoc(self.formula.__doc__ or "")
+
+    @property
+    def place(self) -> str:
+        """File and line of the formula, for messages."""
+        code = self.formula.__code__
+        return f"rule {self.name!r} ({code.co_filename}, line {code.co_firstlineno})"
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Default of each hyper-parameter."""
+        return {name: h.default for name, h in self.hypers.items()}
+
+    def variant(
+        self, name: str, *, decay: str | None = None, cite: Iterable[str] = (), derives_from: Iterable[str] = (), **defaults: Any
+    ) -> "Rule":
+        """The same formula under another name, with other defaults (AdamW is Adam so).
+
+        Raises:
+            RuleError: if a default is of no hyper-parameter.
+        """
+        for key in defaults:
+            if key not in self.hypers:
+                raise RuleError(message(f"{self.place} has no hyper-parameter {key!r}", do=did_you_mean(key, self.hypers)))
+        hypers = {k: replace(h, default=defaults.get(k, h.default)) for k, h in self.hypers.items()}
+        return replace(self, name=name, hypers=hypers, decay=decay or self.decay,
+                       cite=(*self.cite, *cite), derives_from=tuple(derives_from) or (self.name,))  # fmt: skip
+
+
+@overload
+def rule(formula: Formula, /) -> Rule: ...
+@overload
+def rule(
+    *,
+    state: Mapping[str, str | State] | Iterable[str] = (),
+    cite: str | Iterable[str] = (),
+    derives_from: str | Iterable[str] = (),
+    check: Callable[[Mapping[str, Any]], str | None] | None = None,
+    counts: bool = True,
+) -> Callable[[Formula], Rule]: ...
+def rule(
+    formula: Formula | None = None,
+    /,
+    *,
+    state: Mapping[str, str | State] | Iterable[str] = (),
+    cite: str | Iterable[str] = (),
+    derives_from: str | Iterable[str] = (),
+    check: Callable[[Mapping[str, Any]], str | None] | None = None,
+    counts: bool = True,
+) -> Rule | Callable[[Formula], Rule]:
+    """Turn a formula on one coordinate into a rule.
+
+    The formula takes the letters ``p`` (parameter), ``g`` (gradient) and, if it needs it, ``t`` (number of this
+    step, from 1), then its states, then its hyper-parameters with their defaults. It returns what is added to
+    ``p``, followed by the new states in the order of the parameters.
+
+    Args:
+        formula: the function, when the decorator is used bare.
+        state: the state letters and their keys in ``state_dict``, or just the letters.
+        cite: keys of the bibliography.
+        derives_from: names of the rules that this one grew out of.
+        check: given all option values, returns what contradicts what, or None.
+        counts: whether ``state_dict`` carries a step count for each tensor.
+
+    Raises:
+        RuleError: if the signature is not that of a formula.
+    """
+    scope = sys._getframe(1).f_locals
+    states = dict(state) if isinstance(state, Mapping) else {letter: letter for letter in state}
+    declared = {k: s if isinstance(s, State) else State(s) for k, s in states.items()}
+
+    def make(function: Formula) -> Rule:
+        made = Rule(
+            function,
+            getattr(function, "__name__", "formula"),
+            declared,
+            {},
+            _as_tuple(cite),
+            _as_tuple(derives_from),
+            check,
+            counts,
+        )
+        hypers = _read_signature(made, scope)
+        decay = hypers["weight_decay"].decay if "weight_decay" in hypers else None
+        return replace(made, hypers=hypers, decay=decay)
+
+    return make if formula is None else make(formula)
+
+
+def _as_tuple(names: str | Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _read_signature(made: Rule, scope: Mapping[str, Any]) -> dict[str, Hyper]:
+    try:
+        signature = inspect.signature(made.formula, eval_str=True, locals=scope)
+    except NameError as error:
+        raise RuleError(message(f"{made.place}: an annotation cannot be read ({error})", do="Import the name it uses")) from error
+    parameters = signature.parameters
+    for letter in ("p", "g"):
+        if letter not in parameters:
+            raise RuleError(message(f"{made.place} has no argument {letter!r}", do="A formula starts like `def f(p, g, ...)`"))
+    for letter in made.states:
+        if letter not in parameters:
+            raise RuleError(message(f"{made.place}: state= names {letter!r}", do=did_you_mean(letter, parameters)))
+    hypers: dict[str, Hyper] = {}
+    for name, parameter in parameters.items():
+        if name in LETTERS or name in made.states:
+            continue
+        if name in WOVEN:
+            raise RuleError(
+                message(
+                    f"{made.place}: the parameter {name!r} has the name of an option that every optimizer has",
+                    do="Rename it; the option itself is already there",
+                )
+            )
+        if parameter.default is parameter.empty:
+            raise RuleError(
+                message(
+                    f"{made.place}: the argument {name!r} is neither a letter nor a state nor has it a default",
+                    allowed="p, g, t, the names in state=, and hyper-parameters with defaults",
+                    do=f"Write @rule(state={{{name!r}: ...}}) or give it a default",
+                )
+            )
+        annotation = None if parameter.annotation is parameter.empty else parameter.annotation
+        hyper = read_hyper(parameter, annotation, made.place)
+        if name == "weight_decay" and hyper.decay is None:
+            raise RuleError(
+                message(
+                    f"{made.place}: the parameter 'weight_decay' has the name of an option that every optimizer has",
+                    allowed="the annotations L2Decay, DecoupledDecay and OwnDecay, which say what the method means by it",
+                )
+            )
+        hypers[name] = hyper
+    return hypers

@@ -1,0 +1,155 @@
+"""Tracing: a formula is called once with symbols, and what it does to them becomes its graph."""
+
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from descend.errors import DescendError, RuleError, did_you_mean, message
+from descend.lang.graph import Graph, Node, Rate
+from descend.lang.rule import Rule
+from descend.lang.symbol import Symbol, lift, public_words
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Everything that decides the shape of a step's graph, as opposed to the numbers in it.
+
+    Args:
+        options: structural hyper-parameters by name; None for an optional number that is absent.
+        zeros: host inputs that are folded to zero because that saves a state, a stream or a pass.
+        decay: ``"l2" | "decoupled" | "independent" | "corrected" | "own"``, or None without.
+        maximize: whether the objective is maximised.
+        unscale: whether gradients carry a loss scale.
+        clip_norm: whether the global norm of the gradients is capped.
+        clip_value: whether each gradient is clamped.
+        guard: whether nothing may be written before all gradients are known to be finite.
+    """
+
+    options: tuple[tuple[str, Any], ...] = ()
+    zeros: frozenset[str] = frozenset()
+    decay: str | None = None
+    maximize: bool = False
+    unscale: bool = False
+    clip_norm: bool = False
+    clip_value: bool = False
+    guard: bool = False
+
+
+@dataclass
+class Trace:
+    """What one call of a formula yielded.
+
+    Args:
+        graph: the nodes.
+        delta: what is added to ``p``.
+        states: new value of each state, by letter.
+        names: the formula's own names for its values in the order of assignment, for setting it in type.
+    """
+
+    graph: Graph
+    delta: Node
+    states: dict[str, Node]
+    names: dict[str, Any] = field(default_factory=dict)
+
+
+def trace(rule: Rule, structure: Structure, graph: Graph, p: Symbol, g: Symbol) -> Trace:
+    """Call the formula with symbols.
+
+    Args:
+        rule: the method.
+        structure: which branches it takes.
+        graph: where nodes are made.
+        p: the parameter, undecayed.
+        g: the gradient, as the woven features leave it.
+
+    Raises:
+        RuleError: if the formula does something that it cannot; names the rule and the line.
+    """
+    states = {letter: Symbol(graph.input(letter, Rate[s.rate.upper()]), graph) for letter, s in rule.states.items()}
+    arguments: dict[str, Any] = {"p": p, "g": g, **states, **_make_hypers(rule, structure, graph)}
+    if "t" in rule.formula.__code__.co_varnames[: rule.formula.__code__.co_argcount]:
+        arguments["t"] = Symbol(graph.input("t", Rate.HOST), graph)
+    result, names = _call(rule, arguments)
+    values = result if isinstance(result, tuple | list) else (result,)
+    _check_results(rule, values, names)
+    nodes = [lift(v, graph) for v in values]
+    for letter, node in zip(rule.states, nodes[1:], strict=True):
+        if node.rate > Rate[rule.states[letter].rate.upper()]:
+            raise RuleError(
+                message(
+                    f"{rule.place}: the state {letter!r} is one value a tensor, but its new value differs by coordinate",
+                    do="Declare it without rate=, or reduce the value with sum(), mean() or norm()",
+                )
+            )
+    return Trace(graph, nodes[0], dict(zip(rule.states, nodes[1:], strict=True)), names)
+
+
+def _make_hypers(rule: Rule, structure: Structure, graph: Graph) -> dict[str, Any]:
+    def number(name: str) -> Symbol:
+        if name in structure.zeros or (name == "weight_decay" and structure.decay != "own"):
+            return Symbol(graph.const(0.0), graph)
+        return Symbol(graph.input(name, Rate.HOST), graph)
+
+    fixed = dict(structure.options)
+    made: dict[str, Any] = {}
+    for name, hyper in rule.hypers.items():
+        if name in fixed:
+            made[name] = fixed[name]
+        elif hyper.is_tuple:
+            made[name] = tuple(number(f"{name}[{i}]") for i in range(len(hyper.ranges)))
+        else:
+            made[name] = number(name)
+    return made
+
+
+def _call(rule: Rule, arguments: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    names: dict[str, Any] = {}
+
+    def watch(frame: FrameType, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code is rule.formula.__code__:
+            names.update(frame.f_locals)
+
+    previous = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        return rule.formula(**arguments), names
+    except Exception as error:
+        raise _explain(rule, error) from error
+    finally:
+        sys.setprofile(previous)
+
+
+def _explain(rule: Rule, error: Exception) -> RuleError:
+    code = rule.formula.__code__
+    frames = [(f, line) for f, line in traceback.walk_tb(error.__traceback__) if f.f_code.co_filename == code.co_filename]
+    line = frames[-1][1] if frames else code.co_firstlineno
+    where = f"rule {rule.name!r}, {code.co_filename}, line {line}"
+    if isinstance(error, NameError) and error.name:
+        return RuleError(f"{where}: no word {error.name!r}. {did_you_mean(error.name, public_words())}")
+    if isinstance(error, DescendError):
+        return RuleError(f"{where}: {error}")
+    hint = f"A formula may use + - * / ** abs() and {', '.join(public_words())} of descend.lang."
+    return RuleError(f"{where}: {type(error).__name__}: {error}. {hint}")
+
+
+def _check_results(rule: Rule, values: Any, names: Mapping[str, Any]) -> None:
+    letters = list(rule.states)
+    expected = ", ".join(["what is added to p", *(f"new {letter}" for letter in letters)])
+    if len(values) != 1 + len(letters):
+        nodes = [v.node for v in values if isinstance(v, Symbol)]
+        lost = [x for x in letters if isinstance(names.get(x), Symbol) and names[x].node not in nodes]
+        hint = f"The state {lost[0]!r} is never returned" if lost and len(values) <= len(letters) else ""
+        raise RuleError(message(f"{rule.place} returns {len(values)} value(s)", allowed=f"{1 + len(letters)}: {expected}", do=hint))
+    for letter, value in zip(letters, values[1:], strict=True):
+        own = names.get(letter)
+        other = next((x for x in letters if x != letter and isinstance(names.get(x), Symbol) and names[x] is value), None)
+        if other is not None and own is not value:
+            raise RuleError(
+                message(
+                    f"{rule.place} returns {other!r} where the new {letter!r} belongs",
+                    allowed=f"the order of the parameters: {expected}",
+                )
+            )

@@ -1,0 +1,123 @@
+"""Weaving: what every optimizer offers, put before or after its rule as a few symbols each.
+
+The order of a step, in one place:
+unscale -> clip by global norm -> maximize -> clip by value -> L2 decay -> rule -> decoupled decay -> write.
+"""
+
+from dataclasses import dataclass
+
+from descend.lang.functions import clamp, minimum, norm
+from descend.lang.graph import Graph, Node, Rate, walk
+from descend.lang.rewrite import simplify
+from descend.lang.rule import Rule
+from descend.lang.symbol import Symbol
+from descend.lang.trace import Structure, Trace, trace
+
+CLIP_EPS = 1e-6
+"""Added to the gradient norm before it divides, as in torch.nn.utils.clip_grad_norm_."""
+
+
+@dataclass(frozen=True)
+class StepGraph:
+    """Everything that one step computes.
+
+    Args:
+        graph: the nodes.
+        p: the new parameter.
+        states: new value of each live state, by letter.
+        nonfinite: number of non-finite gradients over all tensors.
+        squares: sum of the squared gradients over all tensors, where their norm is clipped.
+        guarded: whether nothing may be written before ``nonfinite`` is known.
+    """
+
+    graph: Graph
+    p: Node
+    states: dict[str, Node]
+    nonfinite: Node
+    squares: Node | None
+    guarded: bool
+
+
+def weave(rule: Rule, structure: Structure) -> StepGraph:
+    """The whole step of a rule under a structure, rewritten and without its dead states.
+
+    Raises:
+        RuleError: if the formula does something that it cannot.
+    """
+    graph = Graph()
+
+    def host(name: str) -> Symbol:
+        return Symbol(graph.input(name, Rate.HOST), graph)
+
+    p = Symbol(graph.input("p", Rate.COORDINATE), graph)
+    g = Symbol(graph.input("g", Rate.COORDINATE), graph)
+    nonfinite = graph.reduce("nonfinite", g.node, per_tensor=False)
+    if structure.unscale:
+        g = g / host("grad_scale")
+    total = nonfinite
+    if structure.clip_norm:
+        length = norm(g, over="all")
+        total = length.node.args[0]
+        g = minimum(1.0, host("clip_norm") / (length + CLIP_EPS)) * g
+    if structure.maximize:
+        g = -g
+    if structure.clip_value:
+        g = clamp(g, -host("clip_value"), host("clip_value"))
+    if structure.decay == "l2":
+        g = g + host("weight_decay") * p
+    traced = trace(rule, structure, graph, p, _as_symbol(g))
+    new_p = _decay(structure.decay, p, host) + Symbol(traced.delta, graph)
+    total, plain_p, *plain = simplify(graph, [total, new_p.node, *traced.states.values()])
+    states = _drop_dead_states(plain_p, dict(zip(traced.states, plain, strict=True)), bool(structure.zeros))
+    return StepGraph(graph, plain_p, states, nonfinite, total if structure.clip_norm else None, structure.guard)
+
+
+def _as_symbol(value: Symbol | float) -> Symbol:
+    assert isinstance(value, Symbol)
+    return value
+
+
+def _decay(kind: str | None, p: Symbol, host) -> Symbol:  # noqa: ANN001
+    if kind == "decoupled":  # p (1 - lr wd), Loshchilov & Hutter 2019 with the schedule in lr
+        return p * (1 - host("lr") * host("weight_decay"))
+    if kind == "independent":  # p (1 - wd lr/lr_0): lr_0 is where the schedule starts
+        return p * (1 - host("weight_decay") * host("lr_ratio"))
+    if kind == "corrected":  # p (1 - wd lr^2/lr_max), Defazio 2025
+        return p * (1 - host("weight_decay") * (host("lr") * host("lr_over_max")))
+    return p
+
+
+def _drop_dead_states(p: Node, states: dict[str, Node], folded: bool) -> dict[str, Node]:
+    """The states that the parameter's path reads, now or in a later step; and those that a rule only records."""
+    live: set[str] = set()
+    pending = [p]
+    while pending:
+        for node in walk([pending.pop()]):
+            if node.op == "input" and node.name in states and node.name not in live:
+                live.add(node.name)
+                pending.append(states[node.name])
+    recorded = set() if folded else {k for k, n in states.items() if not (n.op == "input" and n.name == k)}
+    return {k: n for k, n in states.items() if k in live | recorded}
+
+
+def trace_plain(rule: Rule, structure: Structure | None = None) -> tuple[Trace, dict[str, Node]]:
+    """The formula alone as it was written: for setting it in type.
+
+    Args:
+        rule: the method.
+        structure: which branches to take; by default those of the default options.
+
+    Returns:
+        The trace, and its inputs by letter.
+    """
+    chosen = structure or default_structure(rule)
+    graph = Graph()
+    p, g = (Symbol(graph.input(letter, Rate.COORDINATE), graph) for letter in "pg")
+    return trace(rule, chosen, graph, p, g), {"p": p.node, "g": g.node}
+
+
+def default_structure(rule: Rule, **options: object) -> Structure:
+    """The structure of a rule's default options, some of them replaced."""
+    values = {**rule.defaults, **options}
+    fixed = tuple((n, values[n]) for n, h in rule.hypers.items() if h.structural or values[n] is None)
+    return Structure(options=fixed, decay=rule.decay)

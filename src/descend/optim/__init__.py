@@ -1,0 +1,1 @@
+"""The host: from a rule to a ``torch.optim.Optimizer``."""

@@ -1,0 +1,54 @@
+"""The list of classes: each rule under its public name, with the flags that torch takes by position."""
+
+from descend.errors import OptionError, did_you_mean, message
+from descend.optim import options
+from descend.optim.factory import optimizer
+from descend.optim.optimizer import Optimizer
+from descend.rules.adadelta import adadelta
+from descend.rules.adagrad import adagrad
+from descend.rules.adam import adam
+from descend.rules.adamax import adamax
+from descend.rules.lamb import lamb
+from descend.rules.lars import lars
+from descend.rules.lion import lion
+from descend.rules.nadam import nadam
+from descend.rules.radam import radam
+from descend.rules.rmsprop import rmsprop
+from descend.rules.sgd import sgd
+
+adamw = adam.variant("adamw", decay="decoupled", cite=["loshchilov2019"], weight_decay=1e-2)
+
+CATALOGUE: dict[str, type[Optimizer]] = {
+    "Adadelta": optimizer(adadelta, name="Adadelta", positional=("foreach",)),
+    "Adagrad": optimizer(adagrad, name="Adagrad", positional=("foreach",)),
+    "Adam": optimizer(adam, name="Adam"),
+    "AdamW": optimizer(adamw, name="AdamW"),
+    "Adamax": optimizer(adamax, name="Adamax", positional=("foreach",)),
+    "LAMB": optimizer(lamb, name="LAMB"),
+    "LARS": optimizer(lars, name="LARS"),
+    "Lion": optimizer(lion, name="Lion"),
+    "NAdam": optimizer(nadam, name="NAdam", positional=("decoupled_weight_decay",)),
+    "RAdam": optimizer(radam, name="RAdam", positional=("decoupled_weight_decay",)),
+    "RMSprop": optimizer(
+        rmsprop, name="RMSprop", positional=("capturable", "foreach", "maximize", "differentiable")
+    ),
+    "SGD": optimizer(sgd, name="SGD"),
+}
+options.EVERY_HYPER.update(name for cls in CATALOGUE.values() for name in cls.rule.hypers)
+
+
+def optimizers() -> dict[str, type[Optimizer]]:
+    """Every optimizer class by its name, in alphabetical order."""
+    return dict(sorted(CATALOGUE.items(), key=lambda item: item[0].lower()))
+
+
+def get(name: str) -> type[Optimizer]:
+    """The optimizer class of a name, whatever its capitals: ``get("adamw")``.
+
+    Raises:
+        OptionError: if there is none.
+    """
+    found = {known.lower(): cls for known, cls in CATALOGUE.items()}.get(str(name).lower())
+    if found is None:
+        raise OptionError(message("No optimizer has this name", got=name, do=did_you_mean(name, CATALOGUE)))
+    return found

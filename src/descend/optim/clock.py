@@ -1,0 +1,129 @@
+"""The optimizer's clock: how many updates it has done, and the schedules that read it."""
+
+from typing import Any
+
+from descend.errors import OptionError, message
+from descend.schedules import Schedule, from_data
+
+
+class Clock:
+    """Counts updates and writes each schedule's value into its group before a step.
+
+    A skipped step does not advance it. In a group, a schedule stands as plain data under ``schedules``, so that
+    every way of saving carries it; ``group["lr"]`` is always the float of the last step.
+    """
+
+    def __init__(self) -> None:
+        self.updates = 0
+        self._parsed: dict[str, Schedule] = {}
+        self._written: dict[tuple[int, str], float] = {}
+
+    def adopt(self, group: dict[str, Any], start: str, owner: str) -> None:
+        """Turn a new group's schedules into plain data and their present values.
+
+        Args:
+            group: with schedules among its options.
+            start: ``"clock"`` to read the optimizer's clock, ``"now"`` to begin at 0.
+            owner: for messages.
+
+        Raises:
+            OptionError: if ``start`` is neither.
+        """
+        if start not in ("clock", "now"):
+            raise OptionError(message(f"{owner}: start", got=start, allowed="'clock', 'now'"))
+        begins = self.updates if start == "now" else 0
+        found = {key: value for key, value in _entries(group) if isinstance(value, Schedule)}
+        if found:
+            group["schedules"] = {key: s.to_data() for key, s in found.items()}
+            group["schedule_start"] = begins
+            for key, schedule in found.items():
+                _write(group, key, schedule.at(self.updates - begins))
+        lr = found.get("lr")
+        highest = float(group.get("lr", 0.0))
+        if lr is not None:
+            highest = lr.maximum() if lr.horizon is not None else lr.at(0)
+        group.setdefault("lr_start", highest)
+        group.setdefault("lr_max", highest)
+
+    def write(self, groups: list[dict[str, Any]]) -> bool:
+        """Write every schedule's value for this step.
+
+        Returns:
+            False if a learning rate of 0 was written over a schedule: such a step moves nothing (distributed
+            checkpointing takes one to make an optimizer allocate its states).
+
+        Raises:
+            OptionError: if another value was written over a schedule, or torch's scheduler drives it too.
+        """
+        for i, group in enumerate(groups):
+            if "schedules" not in group:
+                continue
+            k = self.updates - group["schedule_start"]
+            for key, data in group["schedules"].items():
+                if self._meddled(i, group, key) == 0.0:
+                    return False
+                value = self._parse(data).at(k)
+                _write(group, key, value)
+                self._written[i, key] = value
+        return True
+
+    def advance(self) -> None:
+        """An update has been done."""
+        self.updates += 1
+
+    def resume(self, updates: int, groups: list[dict[str, Any]]) -> None:
+        """Go on from a number of updates; groups have been loaded and no longer hold what was written."""
+        self.updates = updates
+        self._written = {}
+        for group in groups:
+            for key, data in group.get("schedules", {}).items():
+                self._parse(data)
+                if "schedule_start" not in group:
+                    group["schedule_start"] = 0
+                del key
+
+    def _meddled(self, index: int, group: dict[str, Any], key: str) -> float | None:
+        """The value that somebody else wrote over a schedule: 0.0 for the step that moves nothing, else None."""
+        written = self._written.get((index, key))
+        present = dict(_entries(group))[key] if "[" in key else group[key]
+        if key == "lr" and "initial_lr" in group:
+            raise OptionError(
+                message(f"Group {index}: its lr follows the schedule {self._parse(group['schedules']['lr'])!r} and a torch "
+                        "LRScheduler as well (the group has an 'initial_lr')", do="Keep one of the two")
+            )  # fmt: skip
+        if written is None or present == written:
+            return None
+        if key == "lr" and float(present) == 0.0:
+            return 0.0
+        raise OptionError(
+            message(f"Group {index}: {key} was set to {float(present):g}, but it follows the schedule "
+                    f"{self._parse(group['schedules'][key])!r}",
+                    do=f"Delete group['schedules'][{key!r}] to take over by hand, or give the optimizer another schedule")
+        )  # fmt: skip
+
+    def _parse(self, data: Any) -> Schedule:
+        text = repr(data)
+        if text not in self._parsed:
+            self._parsed[text] = from_data(data)
+        return self._parsed[text]
+
+
+def _entries(group: dict[str, Any]) -> list[tuple[str, Any]]:
+    """A group's numbers by the name of their host input: ``lr``, ``betas[0]``."""
+    entries: list[tuple[str, Any]] = []
+    for key, value in group.items():
+        if isinstance(value, tuple) and key != "params":
+            entries += [(f"{key}[{i}]", v) for i, v in enumerate(value)]
+        else:
+            entries.append((key, value))
+    return entries
+
+
+def _write(group: dict[str, Any], key: str, value: float) -> None:
+    name, _, rest = key.partition("[")
+    if not rest:
+        group[key] = value
+        return
+    numbers = list(group[name])
+    numbers[int(rest[:-1])] = value
+    group[name] = tuple(numbers)

@@ -1,0 +1,95 @@
+"""Words about a step: which backend serves which tensors and why, what it stores and what it moves."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from descend.backends.base import WORK
+
+if TYPE_CHECKING:
+    from descend.optim.optimizer import Optimizer
+    from descend.optim.step_plan import StepPlan
+
+
+@dataclass(frozen=True)
+class Part:
+    """One batch of tensors that are stepped together.
+
+    Args:
+        backend: ``"cpu"`` or ``"eager"``.
+        reason: why, in words.
+        dtype: of the parameters.
+        tensors: how many.
+        coordinates: how many numbers they hold.
+        passes: over memory, a step.
+        bytes_moved: read and written a step.
+        operations: arithmetic a step.
+        state_keys: what is remembered between steps.
+    """
+
+    backend: str
+    reason: str
+    dtype: str
+    tensors: int
+    coordinates: int
+    passes: int
+    bytes_moved: int
+    operations: int
+    state_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What ``optimizer.explain()`` returns; prints as text.
+
+    Args:
+        name: of the optimizer.
+        parts: one for each batch.
+        state_bytes: held now.
+        state_bytes_full: held once every parameter has had a gradient.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    state_bytes: int
+    state_bytes_full: int
+
+    def __str__(self) -> str:
+        """The same in words."""
+        lines = [f"{self.name}: {self.state_bytes:,} bytes of state now, {self.state_bytes_full:,} once all have stepped."]
+        for part in self.parts:
+            states = ", ".join(part.state_keys) or "nothing"
+            lines.append(
+                f"  {part.tensors} {part.dtype} tensors ({part.coordinates:,} numbers) on the {part.backend} backend, "
+                f"because {part.reason}: {part.passes} pass{'es' * (part.passes > 1)}, {part.bytes_moved:,} bytes moved "
+                f"and {part.operations:,} operations a step; remembers {states}."
+            )
+        return "\n".join(lines)
+
+
+def explain(optimizer: "Optimizer", plan: "StepPlan") -> Explanation:
+    """Describe an optimizer's step.
+
+    Args:
+        optimizer: whose.
+        plan: its present plan.
+    """
+    parts, full = [], 0
+    for unit in plan.units:
+        first = unit.params[0]
+        own = first.element_size()
+        width = WORK[first.dtype].itemsize * (2 if first.is_complex() else 1)
+        size = sum(p.numel() for p in unit.params)
+        moved = 0
+        for step in unit.program.passes:
+            streams = [*step.loads, *(name for name, _ in step.stores)]
+            moved += sum(own if name in ("p", "g") else width for name in streams)
+        operations = sum(step.operations for step in unit.program.passes) * (2 if first.is_complex() else 1)
+        kept = [optimizer.rule.states[letter] for letter in unit.program.states]
+        full += sum(size * width if s.rate == "coordinate" else 8 * len(unit.params) for s in kept)
+        parts.append(
+            Part(
+                unit.backend, unit.reason, str(first.dtype).removeprefix("torch."), len(unit.params), size,
+                len(unit.program.passes), moved * size, operations * size, tuple(s.key for s in kept),
+            )  # fmt: skip
+        )
+    return Explanation(type(optimizer).__name__, tuple(parts), optimizer.state_bytes(), full)

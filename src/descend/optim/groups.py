@@ -1,0 +1,129 @@
+"""Parameter groups: collecting parameters, their names, and refusing what cannot be served."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from descend.backends.base import overlaps_itself
+from descend.errors import ParameterError, message
+
+Named = tuple[list[Tensor], list[str] | None]
+
+
+def collect(params: Any, owner: str) -> list[dict[str, Any]]:
+    """The groups of what a user passes as ``params``: tensors, named tensors, groups or a module.
+
+    Raises:
+        ParameterError: if it is none of these, or empty.
+    """
+    if isinstance(params, Tensor):
+        raise ParameterError(
+            message(f"{owner}: params is a single tensor", allowed="an iterable of tensors, named tensors or groups, "
+                    "or a module", do="Write [tensor]")
+        )  # fmt: skip
+    if isinstance(params, torch.nn.Module):
+        params = list(params.named_parameters())
+    if isinstance(params, set | frozenset):
+        raise ParameterError(message(f"{owner}: params is a set, whose order changes between runs", do="Pass a list"))
+    if isinstance(params, dict):
+        params = [params] if "params" in params else list(params.items())
+    if not isinstance(params, Iterable):
+        raise ParameterError(message(f"{owner}: params", got=params, allowed="an iterable of tensors or groups, or a module"))
+    listed = list(params)
+    if not listed:
+        raise ParameterError(message(f"{owner}: the parameter list is empty",
+                                     do="A generator is used up by one pass: pass list(model.parameters())"))  # fmt: skip
+    if isinstance(listed[0], dict):
+        return [dict(g) for g in listed]
+    return [{"params": listed}]
+
+
+def split_names(params: Any, owner: str) -> Named:
+    """Tensors of a group and, where it was given ``(name, tensor)`` pairs, their names.
+
+    Raises:
+        ParameterError: if it holds anything else, or mixes the two.
+    """
+    if isinstance(params, Tensor):
+        params = [params]
+    if isinstance(params, set | frozenset):
+        raise ParameterError(message(f"{owner}: a group's params is a set, whose order changes between runs", do="Pass a list"))
+    tensors: list[Tensor] = []
+    names: list[str] = []
+    for item in params:
+        name, tensor = item if isinstance(item, tuple) and len(item) == 2 else (None, item)
+        if not isinstance(tensor, Tensor):
+            raise ParameterError(message(f"{owner}: an optimizer steps tensors", got=type(tensor).__name__,
+                                         allowed="tensors, or (name, tensor) pairs"))  # fmt: skip
+        tensors.append(tensor)
+        if name is not None:
+            names.append(name)
+    if names and len(names) != len(tensors):
+        raise ParameterError(message(f"{owner}: some parameters of a group are named and some are not",
+                                     do="Pass model.named_parameters(), or no names at all"))  # fmt: skip
+    return tensors, names or None
+
+
+def check_tensors(tensors: list[Tensor], labels: list[str], differentiable: bool, owner: str) -> None:
+    """Refuse tensors that no step can serve.
+
+    Raises:
+        ParameterError: for a tensor that is not a leaf, of integers, sparse, or that overlaps itself.
+    """
+    for tensor, label in zip(tensors, labels, strict=True):
+        if not differentiable and not (tensor.is_leaf or tensor.retains_grad):
+            raise ParameterError(message(f"{owner}: {label} is the result of an operation, not a leaf",
+                                         do="Optimize the tensor that it was computed from, or pass .detach()"))  # fmt: skip
+        if not (tensor.is_floating_point() or tensor.is_complex()):
+            raise ParameterError(message(f"{owner}: {label} holds {tensor.dtype}", allowed="floating or complex numbers"))
+        if tensor.layout is not torch.strided:
+            raise ParameterError(message(f"{owner}: {label} has layout {tensor.layout}", allowed="torch.strided"))
+        if overlaps_itself(tensor):
+            raise ParameterError(message(f"{owner}: {label} is expanded: several of its elements are one number in memory",
+                                         do="Optimize the tensor that it was expanded from"))  # fmt: skip
+
+
+def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:
+    """Refuse a parameter that two places would step, naming both.
+
+    Raises:
+        ParameterError: if one tensor stands twice, or two share memory.
+    """
+    owners: dict[int, str] = {}
+    spans: list[tuple[int, int, str]] = []
+    for g, group in enumerate(groups):
+        for i, tensor in enumerate(group["params"]):
+            label = label_of(group, g, i)
+            if id(tensor) in owners:
+                raise ParameterError(message(f"{owner}: {owners[id(tensor)]} and {label} are the same parameter",
+                                             do="List it once; it would be stepped twice"))  # fmt: skip
+            owners[id(tensor)] = label
+            if tensor.layout is torch.strided and tensor.numel() and tensor.device.type != "meta" and tensor.data_ptr():
+                reach = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) + 1
+                spans.append((tensor.data_ptr(), tensor.data_ptr() + reach * tensor.element_size(), label))
+    spans.sort()
+    for (_, end, first), (start, _, second) in zip(spans, spans[1:], strict=False):
+        if start < end and not _interleaved(first, second, groups):
+            raise ParameterError(message(f"{owner}: {first} and {second} share memory",
+                                         do="Optimize the tensor that they are views of"))  # fmt: skip
+
+
+def _interleaved(first: str, second: str, groups: list[dict[str, Any]]) -> bool:
+    """Whether two tensors whose address ranges cross are views without a common element, such as two columns."""
+    found = {label_of(g, k, i): t for k, g in enumerate(groups) for i, t in enumerate(g["params"])}
+    a, b = found[first], found[second]
+    if a.untyped_storage().data_ptr() != b.untyped_storage().data_ptr() or a.dtype != b.dtype:
+        return False
+    marks = torch.zeros(a.untyped_storage().nbytes() // a.element_size(), dtype=torch.uint8)
+    for tensor in (a, b):
+        marks.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset()).add_(1)
+    return int(marks.max()) <= 1
+
+
+def label_of(group: dict[str, Any], index: int, position: int) -> str:
+    """How messages call a parameter: its name, else its place and shape."""
+    if "param_names" in group:
+        return repr(group["param_names"][position])
+    return f"parameter {position} of group {index} (shape {tuple(group['params'][position].shape)})"

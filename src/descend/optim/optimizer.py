@@ -1,0 +1,282 @@
+"""The optimizer: the one step loop of every method, with the whole surface of ``torch.optim.Optimizer``."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from itertools import chain
+from typing import Any, ClassVar
+
+import torch
+import torch.optim.optimizer as torch_optimizer
+from torch import Tensor
+
+from descend.errors import NonFiniteError, OptionError, message
+from descend.lang.rule import Rule
+from descend.optim import checkpoint, groups, options
+from descend.optim.batches import Moved
+from descend.optim.clock import Clock
+from descend.optim.explain import Explanation, explain
+from descend.optim.states import StateTable
+from descend.optim.step_plan import StepPlan
+
+_HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks", "_optimizer_state_dict_pre_hooks",
+          "_optimizer_state_dict_post_hooks", "_optimizer_load_state_dict_pre_hooks",
+          "_optimizer_load_state_dict_post_hooks")  # fmt: skip
+
+
+class Optimizer(torch.optim.Optimizer):
+    """Base of every method: steps the parameters of a rule. Make subclasses with ``descend.optimizer(rule)``.
+
+    Args:
+        params: tensors, ``(name, tensor)`` pairs, groups as in torch, or a module.
+        given: options that were passed, by name; the others take their defaults.
+
+    Attributes:
+        skipped: steps that ``on_nonfinite="skip"`` or a ``GradScaler`` has skipped.
+        nonfinite: how often, where and how many gradients were not finite.
+    """
+
+    rule: ClassVar[Rule]
+    _step_supports_amp_scaling = True
+
+    def __init__(self, params: Any, given: dict[str, Any]) -> None:
+        name = type(self).__name__
+        given = options.translate(given, name)
+        self.wide = options.check_wide({k: v for k, v in given.items() if k in options.WIDE}, name)
+        own = {k: v for k, v in given.items() if k not in options.WIDE}
+        self.defaults = {**options.group_defaults(self.rule), **options.check_group(self.rule, own, name)}
+        self._reset()
+        self.param_groups: list[dict[str, Any]] = []
+        self.state = StateTable(self._state_changed)
+        # One group after the other, and none of them if any is refused.
+        for group in groups.collect(params, name):
+            self.add_param_group(group)
+
+    def _reset(self) -> None:
+        """What is never saved: hooks, the plan, counters."""
+        for hook in _HOOKS:
+            self.__dict__.setdefault(hook, OrderedDict())
+        self._plan: StepPlan | None = None
+        self._numbers: tuple[Any, ...] = ()
+        self.clock = Clock()
+        self.skipped = 0
+        self._skipped_in_a_row = 0
+        self.nonfinite: dict[str, int] = {}
+        self._zero_grad_profile_name = f"Optimizer.zero_grad#{type(self).__name__}.zero_grad"
+        self._warned_capturable_if_run_uncaptured = True
+
+    def _state_changed(self) -> None:
+        self._plan = None
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters with options of their own.
+
+        Args:
+            param_group: ``params`` and any of the rule's and torch's options; ``start="now"`` lets the group's
+                schedules begin at 0 now instead of following the optimizer's clock.
+
+        Raises:
+            ParameterError: if the parameters cannot be served or stand in two groups.
+            OptionError: if an option is unknown or out of range.
+        """
+        name = f"{type(self).__name__}, group {len(self.param_groups)}"
+        if not isinstance(param_group, dict) or "params" not in param_group:
+            raise OptionError(message(f"{name}: a group", got=param_group, allowed='a dict with the key "params"'))
+        group = options.translate(param_group, name)
+        tensors, names = groups.split_names(group.pop("params"), name)
+        if names is None and "param_names" in group:
+            names = list(group["param_names"])
+        start = group.pop("start", "clock")
+        kept = {k: group.pop(k) for k in options.GROUP_ONLY if k in group}
+        kept.pop("param_names", None)
+        made: dict[str, Any] = {"params": tensors, **kept}
+        if names is not None:
+            made["param_names"] = names
+        made |= {**self.defaults, **options.check_group(self.rule, {**self.defaults, **group}, name)}
+        labels = [groups.label_of(made, len(self.param_groups), i) for i in range(len(tensors))]
+        groups.check_tensors(tensors, labels, bool(made["differentiable"]), name)
+        groups.refuse_duplicates([*self.param_groups, made], type(self).__name__)
+        self.clock.adopt(made, start, name)
+        self.param_groups.append(made)
+        self._plan = None
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient.
+
+        Args:
+            closure: reevaluates the model and returns the loss; optional.
+
+        Returns:
+            What the closure returned, else None.
+
+        Raises:
+            OptionError: if a value written into a group is not allowed.
+            ParameterError: if a gradient cannot be served.
+            NonFiniteError: if ``on_nonfinite`` asks to stop.
+        """
+        arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((self, closure), {})
+        if self._optimizer_step_pre_hooks or torch_optimizer._global_optimizer_pre_hooks:
+            arguments = self._run_pre_hooks(arguments)
+            closure = arguments[0][1] if len(arguments[0]) > 1 else arguments[1].get("closure")
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        if any(g["differentiable"] for g in self.param_groups):
+            self._step()
+        else:
+            with torch.no_grad():
+                self._step()
+        if self._optimizer_step_post_hooks or torch_optimizer._global_optimizer_post_hooks:
+            self._optimizer_step_code()
+            for hook in chain(self._optimizer_step_post_hooks.values(), torch_optimizer._global_optimizer_post_hooks.values()):
+                hook(self, *arguments)
+        return loss
+
+    step.hooked = True  # type: ignore[attr-defined]  # hooks are run above; torch's wrapper costs 10 us a step
+
+    def _run_pre_hooks(self, arguments: tuple[Any, Any]) -> tuple[Any, Any]:
+        for hook in chain(torch_optimizer._global_optimizer_pre_hooks.values(), self._optimizer_step_pre_hooks.values()):
+            result = hook(self, *arguments)
+            if result is not None:
+                if not (isinstance(result, tuple) and len(result) == 2):
+                    raise OptionError(message("A step pre-hook returned something", got=result, allowed="None or (args, kwargs)"))
+                arguments = result
+        return arguments
+
+    def _step(self) -> None:
+        found = getattr(self, "found_inf", None)
+        if found is not None and float(found) != 0.0:
+            self.skipped += 1
+            return
+        scale = getattr(self, "grad_scale", None)
+        if not self.clock.write(self.param_groups):
+            self._ready(scale is not None)  # a learning rate of 0 for one step: states come to be, nothing moves
+            return
+        plan = self._ready(scale is not None)
+        numbers = (self.wide["clip_norm"], self.wide["clip_value"], None if scale is None else float(scale))
+        if numbers != self._numbers:
+            self._numbers = numbers
+            plan.refresh_wide(numbers[2] if numbers[2] is not None else 1.0)
+        units = [u for u in plan.units if u.active]
+        if not units:
+            return
+        plan.zero_totals()
+        for unit in units:
+            unit.begin()
+        guarded = self.wide["on_nonfinite"] != "apply"
+        for index in range(plan.passes):
+            for unit in units:
+                if index < len(unit.program.passes):
+                    unit.runner.run(index, plan.totals)
+            if index == 0 and float(plan.totals[0]) != 0.0:
+                self._meet_nonfinite(plan, units)
+                if guarded:
+                    return
+        self._skipped_in_a_row = 0
+        for unit in units:
+            unit.commit()
+        self.clock.advance()
+
+    def _ready(self, unscale: bool) -> StepPlan:
+        """A plan that holds for this step, with its gradients taken over."""
+        plan = self._plan
+        if plan is None or plan.unscale != unscale or not plan.notice_changes():
+            plan = self._make_plan(unscale)
+        try:
+            self._take(plan)
+        except Moved:
+            plan = self._make_plan(unscale)
+            self._take(plan)
+        return plan
+
+    def _make_plan(self, unscale: bool) -> StepPlan:
+        self._plan = plan = StepPlan(self, unscale)
+        self._numbers = ()
+        return plan
+
+    @staticmethod
+    def _take(plan: StepPlan) -> None:
+        for unit in plan.units:
+            unit.take([p.grad if p.requires_grad else None for p in unit.params])
+
+    def _meet_nonfinite(self, plan: StepPlan, units: list[Any]) -> None:
+        """Count and name non-finite gradients; decide what ``on_nonfinite`` says."""
+        found = [f for unit in units for f in unit.count_nonfinite()]
+        for label, count in found:
+            self.nonfinite[label] = self.nonfinite.get(label, 0) + count
+        names = ", ".join(f"{label} ({count} elements)" for label, count in found[:5])
+        if self.wide["on_nonfinite"] == "raise":
+            raise NonFiniteError(f"Non-finite gradients in {names} at update {self.clock.updates}. Nothing was changed; "
+                                 'look there, lower the learning rate or set clip_norm=, or use on_nonfinite="skip".')  # fmt: skip
+        if self.wide["on_nonfinite"] == "skip":
+            self.skipped += 1
+            self._skipped_in_a_row += 1
+            limit = self.wide["max_nonfinite"]
+            if limit is not None and self._skipped_in_a_row > limit:
+                raise NonFiniteError(f"{self._skipped_in_a_row} steps in a row had non-finite gradients, last in {names}; "
+                                     f"max_nonfinite={limit}. Nothing was changed by them.")  # fmt: skip
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Reset all gradients.
+
+        Args:
+            set_to_none: drop them instead of filling them with zeros.
+        """
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                if set_to_none:
+                    p.grad = None
+                elif p.grad.grad_fn is not None:
+                    p.grad = p.grad.detach().zero_()
+                else:
+                    p.grad.requires_grad_(False).zero_()
+
+    def explain(self) -> Explanation:
+        """Which backend serves which tensors and why, bytes of state, bytes moved a step."""
+        return explain(self, self._plan or self._make_plan(False))
+
+    def state_bytes(self) -> int:
+        """Bytes of state that the optimizer holds now."""
+        kept = [t for s in self.state.values() for k, t in s.items() if isinstance(t, Tensor) and k != "step"]
+        return sum(t.numel() * t.element_size() for t in kept)
+
+    def state_dict(self, *, copy: bool = True) -> dict[str, Any]:
+        """The state as torch lays it out, which loads here and in torch.
+
+        Args:
+            copy: whether tensors are copied; False is for code that writes them away at once.
+        """
+        return checkpoint.save(self, copy=copy)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state of this method, saved here or by torch. Tensors are copied, dtypes of states kept.
+
+        Raises:
+            CheckpointError: if the state belongs to other parameters or to another method.
+        """
+        checkpoint.load(self, state_dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "defaults": self.defaults,
+            "wide": self.wide,
+            "param_groups": self.param_groups,
+            "state": {p: dict(s) for p, s in self.state.items()},  # tensors alone, not their watchers
+            "updates": self.clock.updates,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({k: state[k] for k in ("defaults", "wide", "param_groups")})
+        self._reset()
+        self.clock.resume(state["updates"], self.param_groups)
+        self.state = StateTable(self._state_changed, state["state"])
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {k}: {group[k]}" for k in sorted(group) if k not in ("params", "lr_start", "lr_max")]
+        return "\n".join([*lines, ")"])
+

@@ -1,0 +1,164 @@
+"""Options that every optimizer has, beside those of its rule: what they may be, and how a group is checked."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from descend.errors import OptionError, UnknownOptionError, did_you_mean, message
+from descend.lang.rule import Rule
+from descend.schedules import Schedule
+
+DECAYS = ("l2", "decoupled", "independent", "corrected")
+FLAGS: dict[str, Any] = {
+    "maximize": False,
+    "foreach": None,
+    "capturable": False,
+    "differentiable": False,
+    "fused": None,
+}
+"""torch's flags; all but ``maximize`` and ``differentiable`` only steer the choice of backend."""
+GROUP_ONLY = ("params", "param_names", "initial_lr", "schedules", "schedule_start", "updates", "lr_start", "lr_max")
+"""Keys that a group may carry beside options: torch's own and ours for checkpoints."""
+EVERY_HYPER: set[str] = set()
+"""Hyper-parameters of all methods in the catalogue: how a checkpoint of another method is recognised."""
+WIDE: dict[str, Any] = {
+    "clip_norm": None,
+    "clip_value": None,
+    "on_nonfinite": "apply",
+    "max_nonfinite": None,
+    "backend": "auto",
+}
+"""Options of the whole optimizer, which a group may not override."""
+
+
+def group_defaults(rule: Rule) -> dict[str, Any]:
+    """Defaults of everything that a group may override."""
+    return {**rule.defaults, **({} if "weight_decay" in rule.hypers else {"weight_decay": 0.0}), "decay": None, **FLAGS}
+
+
+def translate(options: dict[str, Any], owner: str) -> dict[str, Any]:
+    """The options with torch's ``decoupled_weight_decay`` turned into ``decay``.
+
+    Raises:
+        OptionError: if the two contradict each other.
+    """
+    options = dict(options)
+    if options.pop("decoupled_weight_decay", None):
+        if options.get("decay") not in (None, "decoupled"):
+            raise OptionError(
+                message(f"{owner}: decoupled_weight_decay=True and decay={options['decay']!r} contradict each other",
+                        do='Keep one; decoupled_weight_decay=True means decay="decoupled"')
+            )  # fmt: skip
+        options["decay"] = "decoupled"
+    return options
+
+
+def check_group(rule: Rule, options: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """A group's options, each known and in range.
+
+    Args:
+        rule: the method.
+        options: values by name, schedules included.
+        owner: whose they are, for messages.
+
+    Raises:
+        OptionError: if a value is not allowed or contradicts another.
+        UnknownOptionError: if no option has that name.
+    """
+    known = group_defaults(rule)
+    checked: dict[str, Any] = {}
+    for name, value in options.items():
+        if name in WIDE:
+            raise OptionError(message(f"{owner}: {name} holds for the whole optimizer", do=f"Pass {name}= to the class"))
+        if name not in known:
+            raise UnknownOptionError(f"{owner} has no option {name!r}. {did_you_mean(name, [*known, *WIDE])}")
+        checked[name] = _check_option(rule, name, value, owner)
+    full = {**known, **checked}
+    _check_decay(rule, full, owner)
+    complaint = rule.check(full) if rule.check and not _holds_schedule(full) else None
+    if complaint:
+        raise OptionError(f"{owner}: {complaint}")
+    return checked
+
+
+def _check_option(rule: Rule, name: str, value: Any, owner: str) -> Any:
+    if isinstance(value, Schedule):
+        if name not in rule.hypers or rule.hypers[name].structural:
+            raise OptionError(message(f"{owner}: {name} cannot follow a schedule", got=value, allowed="a number"))
+        rule.hypers[name].check(value.at(0), owner)
+        return value
+    if name in rule.hypers:
+        hyper = rule.hypers[name]
+        if hyper.is_tuple and isinstance(value, tuple | list):
+            plain = tuple(v.at(0) if isinstance(v, Schedule) else v for v in value)
+            return tuple(value) if hyper.check(plain, owner) else value
+        return hyper.check(value, owner)
+    if name == "weight_decay":
+        return check_number(name, value, owner, low=0.0)
+    if name == "decay" and value is not None and value not in DECAYS:
+        hint = "Did you mean weight_decay=?" if isinstance(value, int | float) else did_you_mean(str(value), DECAYS)
+        raise OptionError(message(f"{owner}: decay", got=value, allowed=f"None, {', '.join(map(repr, DECAYS))}", do=hint))
+    if name in FLAGS and value not in (True, False, None):
+        raise OptionError(message(f"{owner}: {name}", got=value, allowed="True, False"))
+    return value
+
+
+def _check_decay(rule: Rule, full: Mapping[str, Any], owner: str) -> None:
+    amount = full["weight_decay"]
+    if full["decay"] is None and rule.decay is None and not isinstance(amount, Schedule) and float(amount) != 0.0:
+        raise OptionError(
+            message(f"{owner}: weight_decay={amount!r} without a kind of decay; the method has none of its own",
+                    allowed=f"decay={' | '.join(map(repr, DECAYS))}", do='Most people want decay="decoupled"')
+        )  # fmt: skip
+
+
+def _holds_schedule(options: Mapping[str, Any]) -> bool:
+    return any(isinstance(v, Schedule) for v in options.values())
+
+
+def check_wide(options: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """The options of the whole optimizer, checked.
+
+    Raises:
+        OptionError: if a value is not allowed.
+    """
+    wide = {**WIDE, **options}
+    for name in ("clip_norm", "clip_value"):
+        if wide[name] is not None:
+            wide[name] = check_number(name, wide[name], owner, low=0.0, open_low=True)
+    _check_word("on_nonfinite", wide["on_nonfinite"], ("apply", "skip", "raise"), owner)
+    _check_word("backend", wide["backend"], ("auto", "eager", "cpu"), owner)
+    limit = wide["max_nonfinite"]
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise OptionError(message(f"{owner}: max_nonfinite", got=limit, allowed="an integer of at least 1, or None"))
+    if limit is not None and wide["on_nonfinite"] != "skip":
+        raise OptionError(message(f"{owner}: max_nonfinite= limits skips in a row", do='Add on_nonfinite="skip"'))
+    return wide
+
+
+def check_number(name: str, value: Any, owner: str, *, low: float, open_low: bool = False) -> Any:
+    """A finite number from ``low`` up.
+
+    Raises:
+        OptionError: if it is not one.
+    """
+    try:
+        number = float(value) if not isinstance(value, bool | str) else math.nan
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or number < low or (open_low and number == low):
+        raise OptionError(message(f"{owner}: {name}", got=value, allowed=f"a finite number {'>' if open_low else '>='} {low:g}"))
+    return value if isinstance(value, Tensor) else value
+
+
+def _check_word(name: str, value: Any, words: tuple[str, ...], owner: str) -> None:
+    if value not in words:
+        allowed = ", ".join(map(repr, words))
+        raise OptionError(message(f"{owner}: {name}", got=value, allowed=allowed, do=did_you_mean(str(value), words)))
+
+
+def resolve_decay(rule: Rule, group: Mapping[str, Any]) -> str | None:
+    """What a group's weight decay means."""
+    return group["decay"] or rule.decay

@@ -1,0 +1,85 @@
+"""The uniform table's input side: one row for each distinct pair of group values and step count."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from descend.lang.program import Program
+
+Read = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Rows:
+    """Keeps the input table of one batch up to date.
+
+    Tensors that missed steps, and groups that differ only in their values, share one kernel call: they have
+    different rows.
+
+    Args:
+        program: the step.
+        groups: the parameter groups that the batch's tensors belong to.
+        group_of: for each tensor the index of its group.
+        steps: for each tensor the number of steps done; the optimizer's own memory.
+        read: a group's numbers by the name of their host input.
+    """
+
+    def __init__(self, program: Program, groups: list[dict[str, Any]], group_of: list[int], steps: np.ndarray, read: Read) -> None:
+        count = len(group_of)
+        self.of_tensor = np.full(count, -1, np.int64)
+        self.inputs = np.zeros((count, len(program.inputs)))
+        self.count = 0
+        self.groups = groups
+        self.fresh = np.zeros(count, bool)
+        self._names = program.inputs
+        self._group_of = np.array(group_of, np.int64)
+        self._steps = steps
+        self._read = read
+        self._done = np.zeros(0)
+        self._first = np.zeros(0, np.int64)
+        self._at_t = program.inputs.index("t") if "t" in program.inputs else None
+        self._at_fresh = program.inputs.index("fresh") if "fresh" in program.inputs else None
+
+    def assign(self, active: np.ndarray) -> None:
+        """Give each active tensor its row, after the set of tensors with gradients has changed."""
+        self.of_tensor[:] = -1
+        at = np.flatnonzero(active)
+        if self._at_t is None and self._at_fresh is None:
+            keys = self._group_of[at, None].astype(float)
+        else:
+            keys = np.stack([self._group_of[at], self._steps[at], self.fresh[at]], axis=1).astype(float)
+        distinct, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+        self.of_tensor[at] = inverse.reshape(-1)
+        self.count = len(distinct)
+        self._first = at[first]
+        for i in range(len(self.groups)):
+            self.refresh(i)
+
+    def refresh(self, group: int) -> list[int]:
+        """Write a group's numbers into its rows; returns those rows."""
+        rows = np.flatnonzero(self._group_of[self._first] == group)
+        if len(rows):
+            numbers = self._read(self.groups[group])
+            self.inputs[rows] = [_plain(numbers.get(name, 0.0)) for name in self._names]
+        return rows.tolist()
+
+    def advance(self) -> None:
+        """Write this step's number, and which states are fresh, into every row."""
+        if self._at_t is not None:
+            self.inputs[: self.count, self._at_t] = self._steps[self._first] + 1
+        if self._at_fresh is not None:
+            self.inputs[: self.count, self._at_fresh] = self.fresh[self._first]
+
+    def live(self) -> list[list[Any]]:
+        """The rows as the user gave them, tensors that require gradients included."""
+        rows = []
+        for r in range(self.count):
+            numbers = self._read(self.groups[self._group_of[self._first[r]]])
+            own = dict(zip(self._names, self.inputs[r].tolist(), strict=True))
+            rows.append([numbers.get(n, own[n]) if n not in ("t", "fresh") else own[n] for n in self._names])
+        return rows
+
+
+def _plain(value: Any) -> float:
+    return float(value.detach()) if isinstance(value, Tensor) else float(value)

@@ -1,0 +1,50 @@
+"""RMSprop: a step size per coordinate, from a running mean of squared gradients."""
+
+from typing import Literal
+
+from descend.lang import Keep, L2Decay, NonNegative, Value, maximum, rule, sqrt
+
+
+@rule(
+    state={"s": "square_avg", "mean": "grad_avg", "b": "momentum_buffer"},
+    cite=("hinton2012", "graves2013"),
+    derives_from="adagrad",
+)
+def rmsprop(
+    p: Value,
+    g: Value,
+    s: Value,
+    mean: Value,
+    b: Value,
+    lr: NonNegative = 1e-2,
+    alpha: Keep = 0.99,
+    eps: NonNegative = 1e-8,
+    weight_decay: L2Decay = 0.0,
+    momentum: Keep = 0.0,
+    centered: bool = False,
+    eps_placement: Literal["outside", "inside"] = "outside",
+) -> tuple[Value, ...]:
+    """Hinton 2012, lecture 6.5; centered form of Graves 2013, eq. 38 to 45.
+
+    Args:
+        p: parameter.
+        g: gradient.
+        s: running mean of ``g * g``.
+        mean: running mean of ``g``.
+        b: velocity of the scaled gradients.
+        lr: step size, in units of ``p``.
+        alpha: share of the means that a step keeps.
+        eps: keeps the division finite.
+        weight_decay: L2 penalty added to ``g``.
+        momentum: share of the velocity that a step keeps.
+        centered: divide by the standard deviation instead of the root mean square.
+        eps_placement: beside the root (torch) or under it (TensorFlow, optax, Graves).
+    """
+    s = alpha * s + (1 - alpha) * g * g
+    spread = s
+    if centered:
+        mean = alpha * mean + (1 - alpha) * g
+        spread = maximum(s - mean * mean, 0.0)  # rounding takes it below 0, where torch returns NaN
+    root = sqrt(spread) + eps if eps_placement == "outside" else sqrt(spread + eps)
+    b = momentum * b + g / root
+    return -lr * b, s, mean, b

@@ -1,0 +1,122 @@
+"""Data of a task, in three parts that never mix."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from descend.errors import TaskError, message
+
+FORMS = "(inputs, targets), three such pairs (train, validation, test), or descend.tasks.Data"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Examples in a fixed order: example ``i`` is ``inputs[i]`` with ``targets[i]``."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return self.inputs.shape[0]
+
+    def batch(self, indices: Tensor) -> "Part":
+        """The examples with these indices, in this order."""
+        return Part(self.inputs[indices], self.targets[indices])
+
+
+@dataclass(frozen=True)
+class Data:
+    """Training, validation and test examples.
+
+    The learning rate is chosen on ``validation``; ``test`` is read only once that is done.
+    """
+
+    train: Part
+    validation: Part
+    test: Part
+
+
+def split(
+    inputs: Tensor, targets: Tensor, shares: tuple[float, float, float] = (0.6, 0.2, 0.2), seed: int = 0
+) -> Data:
+    """Cut one set of examples into training, validation and test, always in the same way.
+
+    Args:
+        inputs: one example a row.
+        targets: as many rows as ``inputs``.
+        shares: of training, validation and test; they sum to 1.
+        seed: of the permutation, so that a seed names one split on every machine.
+
+    Raises:
+        TaskError: the rows do not match, the shares are not three positive numbers with sum 1, or a part
+            would be empty.
+    """
+    if inputs.ndim == 0 or targets.ndim == 0 or inputs.shape[0] != targets.shape[0]:
+        raise TaskError(
+            message(
+                "inputs and targets differ in their number of rows",
+                got=(tuple(inputs.shape), tuple(targets.shape)),
+                do="Give one target for each input.",
+            )
+        )
+    if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
+        raise TaskError(message("shares", got=shares, allowed="three positive numbers whose sum is 1"))
+    rows = inputs.shape[0]
+    first, second = round(rows * shares[0]), round(rows * (shares[0] + shares[1]))
+    if not 0 < first < second < rows:
+        raise TaskError(
+            message(f"{rows} examples are too few for the shares {shares}", do="Give more examples.")
+        )
+    order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
+    parts = (order[:first], order[first:second], order[second:])
+    return Data(*(Part(inputs[chosen], targets[chosen]) for chosen in parts))
+
+
+def arrange(given: Any, task: str) -> Data:
+    """Whatever a task's ``data()`` returned, as :class:`Data`; names the task in every error."""
+    if isinstance(given, Data):
+        return Data(
+            *(_part((p.inputs, p.targets), task) for p in (given.train, given.validation, given.test))
+        )
+    if isinstance(given, Sequence) and len(given) == 2:
+        whole = _part(given, task)
+        return split(whole.inputs, whole.targets)
+    if isinstance(given, Sequence) and len(given) == 3:
+        return Data(*(_part(pair, task) for pair in given))
+    raise TaskError(
+        message(f"data() of task {task!r} has the wrong form", got=type(given).__name__, allowed=FORMS)
+    )
+
+
+def _part(pair: Any, task: str) -> Part:
+    if not isinstance(pair, Sequence) or len(pair) != 2:
+        raise TaskError(
+            message(f"data() of task {task!r} has the wrong form", got=type(pair).__name__, allowed=FORMS)
+        )
+    tensors: list[Tensor] = []
+    for role, values in zip(("inputs", "targets"), pair, strict=True):
+        try:
+            tensors.append(torch.as_tensor(values))
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TaskError(
+                message(
+                    f"{role} of task {task!r} do not become a tensor ({error})", allowed="tensors or arrays"
+                )
+            ) from error
+    inputs, targets = tensors
+    if inputs.ndim == 0 or targets.ndim == 0 or inputs.shape[0] != targets.shape[0]:
+        raise TaskError(
+            message(
+                f"inputs and targets of task {task!r} differ in their number of rows",
+                got=(tuple(inputs.shape), tuple(targets.shape)),
+                do="Give one target for each input.",
+            )
+        )
+    if inputs.shape[0] == 0:
+        raise TaskError(
+            message(f"a part of the data of task {task!r} is empty", do="Give it at least one example.")
+        )
+    return Part(inputs, targets)

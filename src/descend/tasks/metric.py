@@ -1,0 +1,57 @@
+"""What a task is judged by."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that says how good a model is.
+
+    Args:
+        name: as it stands on axes and in tables.
+        compute: (outputs of the model, targets) of a whole part of the data -> one number.
+        higher_is_better: False for errors and losses.
+        percent: shown as a percentage; the number itself stays a fraction.
+    """
+
+    name: str
+    compute: Callable[[Tensor, Tensor], Tensor | float]
+    higher_is_better: bool = True
+    percent: bool = False
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether ``a`` is strictly better than ``b``."""
+        return a > b if self.higher_is_better else a < b
+
+    def reached(self, value: float, target: float) -> bool:
+        """Whether ``value`` is as good as ``target`` or better."""
+        return not self.better(target, value)
+
+    def show(self, value: float, digits: int | None = None) -> str:
+        """The value with its unit, for people."""
+        if self.percent:
+            return f"{100 * value:.{1 if digits is None else digits}f} %"
+        return f"{value:.{4 if digits is None else digits}g}"
+
+    def show_spread(self, value: float, half_width: float) -> str:
+        """A value with half the length of its interval: ``96.8 ± 0.6 %``."""
+        if self.percent:
+            return f"{100 * value:.1f} ± {100 * half_width:.1f} %"
+        return f"{value:.4g} ± {half_width:.2g}"
+
+    def show_gap(self, value: float) -> str:
+        """A difference of two values: percentages differ by points."""
+        text = f"{100 * value:.1f}" if self.percent else f"{value:.3g}"
+        return text.replace("-", "\N{MINUS SIGN}") + (" pt" if self.percent else "")
+
+
+def fraction_correct(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Share of rows whose largest output stands at the target class."""
+    return (outputs.argmax(dim=-1) == targets).double().mean()
+
+
+accuracy = Metric("accuracy", fraction_correct, higher_is_better=True, percent=True)
+"""Share of correct classes; outputs are (rows, classes), targets are class numbers."""

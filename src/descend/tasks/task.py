@@ -1,0 +1,141 @@
+"""One workload: everything about a training run but the optimizer."""
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from descend.errors import TaskError, message
+from descend.tasks.data import Data, Part, arrange
+from descend.tasks.metric import Metric
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+EVALUATIONS = 20
+ROWS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Loss and metric of a model on one part of the data."""
+
+    loss: float
+    metric: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A workload on which optimizers are compared: data, model, loss, metric, budget, target.
+
+    Args:
+        name: lower-case letters, digits, ``.``, ``_`` and ``-``; names its folder of results.
+        data: returns ``(inputs, targets)``, which are split 60/20/20 with a fixed seed, or three such pairs
+            for training, validation and test, or a ``Data``. It must return the same values at every call.
+        model: returns a new model; its initial values come from torch's global generator, seeded before the
+            call.
+        loss: (outputs, targets) -> a scalar, the mean over the batch.
+        steps: updates in one run, at least 1.
+        batch_size: examples in one update, at least 1.
+        metric: what is compared; a plain function counts as "higher is better"; the loss itself when None.
+        target: the value of the metric that counts as "trained", for the column of steps to target.
+        evaluate_every: updates between two looks at the validation part; a twentieth of ``steps`` by default.
+        card: one paragraph for people: what it is, where the data come from, what to expect.
+
+    Raises:
+        TaskError: a value is out of range or of the wrong kind.
+    """
+
+    name: str
+    data: Callable[[], Any]
+    model: Callable[[], nn.Module]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    steps: int = 300
+    batch_size: int = 64
+    metric: Any = None
+    target: float | None = None
+    evaluate_every: int | None = None
+    card: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+            allowed = "lower-case letters, digits, '.', '_' and '-', such as 'my-task'"
+            raise TaskError(message("name of a task", got=self.name, allowed=allowed))
+        for field in ("data", "model", "loss"):
+            value = getattr(self, field)
+            if not callable(value) or (isinstance(value, nn.Module) and field == "model"):
+                do = (
+                    f"Pass a function: {field}=lambda: ..."
+                    if field != "loss"
+                    else "Pass a function of two tensors."
+                )
+                raise TaskError(message(f"{field} of task {self.name!r}", got=type(value).__name__, do=do))
+        for field in ("steps", "batch_size", "evaluate_every"):
+            value = getattr(self, field)
+            if value is None and field == "evaluate_every":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise TaskError(
+                    message(f"{field} of task {self.name!r}", got=value, allowed="an integer from 1")
+                )
+        if self.target is not None and not math.isfinite(self.target):
+            raise TaskError(
+                message(f"target of task {self.name!r}", got=self.target, allowed="a finite number, None")
+            )
+        if self.metric is not None and not callable(self.metric) and not isinstance(self.metric, Metric):
+            allowed = "a function of outputs and targets, a descend.tasks.Metric, None"
+            raise TaskError(
+                message(f"metric of task {self.name!r}", got=type(self.metric).__name__, allowed=allowed)
+            )
+
+    @property
+    def score(self) -> Metric:
+        """The metric, whichever way it was given."""
+        if isinstance(self.metric, Metric):
+            return self.metric
+        if self.metric is None:
+            return Metric("loss", self.loss, higher_is_better=False)
+        return Metric(getattr(self.metric, "__name__", "metric"), self.metric)
+
+    @property
+    def interval(self) -> int:
+        """Updates between two looks at the validation part."""
+        return self.evaluate_every or max(1, math.ceil(self.steps / EVALUATIONS))
+
+    def load(self) -> Data:
+        """The data in three parts.
+
+        Raises:
+            TaskError: ``data()`` returned something else than the three forms that are understood.
+        """
+        return arrange(self.data(), self.name)
+
+    def batches(self, part: Part, seed: int) -> Iterator[Part]:
+        """Batches without end: every epoch in a new order, drawn from a generator of its own.
+
+        The order depends on the seed and the number of examples alone, so all optimizers see the same one.
+        The rest of an epoch that does not fill a batch is left out; all batches have one size.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        size = min(self.batch_size, len(part))
+        while True:
+            order = torch.randperm(len(part), generator=generator)
+            for start in range(0, len(part) - size + 1, size):
+                yield part.batch(order[start : start + size])
+
+    def batch_loss(self, model: nn.Module, batch: Part) -> Tensor:
+        """Loss of one batch, to be differentiated."""
+        return self.loss(model(batch.inputs), batch.targets)
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, part: Part) -> Evaluation:
+        """Loss and metric on a whole part, in evaluation mode; the model's mode is put back afterwards."""
+        training = model.training
+        model.eval()
+        outputs = torch.cat([model(rows) for rows in part.inputs.split(ROWS_AT_ONCE)])
+        loss = float(self.loss(outputs, part.targets))
+        metric = float(self.score.compute(outputs, part.targets))
+        model.train(training)
+        return Evaluation(loss, metric)

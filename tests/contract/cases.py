@@ -1,0 +1,176 @@
+"""The tables of the contract: for each class and option, values off the default that change the result."""
+
+import random
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+from reference.trajectory import METHODS
+
+CLASSES = tuple(METHODS)
+TORCH = ("SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "RAdam")
+BACKENDS = ("eager", "cpu")
+FLAGS = {"params", "foreach", "fused", "capturable", "differentiable", "backend"}
+"""Parameters of a constructor that say how a step is computed, never what comes out."""
+
+SIGN_RULES = {"Lion"}
+EXACT = {"SGD", "Lion", "Adamax"}
+"""Formulas of + - * / and comparisons alone, on which all backends agree to the bit."""
+
+
+@dataclass(frozen=True)
+class Off:
+    """A value off an option's default.
+
+    Args:
+        value: the value.
+        base: other options, in force on both sides, without which this one has no effect.
+        inputs: ``"wide"``, ``"tame"`` where one large gradient would drown all others, or ``"nonfinite"``.
+    """
+
+    value: Any
+    base: dict[str, Any] = field(default_factory=dict)
+    inputs: str = "wide"
+
+
+_BETAS = [Off((0.5, 0.999)), Off((0.9, 0.7))]
+_DECAY = [Off(0.1)]
+_HEAVY = {"momentum": 0.9}
+_QUICK = {"betas": (0.8, 0.7)}  # lets v fall, without which AMSGrad changes nothing
+
+OWN: dict[str, dict[str, list[Off]]] = {
+    "SGD": {
+        "lr": [Off(0.05)],
+        "momentum": [Off(0.9)],
+        "dampening": [Off(0.3, _HEAVY)],
+        "weight_decay": _DECAY,
+        "nesterov": [Off(True, _HEAVY)],
+        "momentum_form": [Off("classical", _HEAVY), Off("ema", _HEAVY)],
+    },
+    "Adagrad": {
+        "lr": [Off(0.05)],
+        "lr_decay": [Off(0.1)],
+        "weight_decay": _DECAY,
+        "initial_accumulator_value": [Off(0.5)],
+        "eps": [Off(0.1)],
+        "eps_placement": [Off("inside", {"eps": 0.1})],
+    },
+    "Adadelta": {"lr": [Off(0.3)], "rho": [Off(0.5)], "eps": [Off(1e-2)], "weight_decay": _DECAY},
+    "RMSprop": {
+        "lr": [Off(0.05)],
+        "alpha": [Off(0.8)],
+        "eps": [Off(0.1)],
+        "weight_decay": _DECAY,
+        "momentum": [Off(0.9)],
+        "centered": [Off(True)],
+        "eps_placement": [Off("inside", {"eps": 0.1})],
+    },
+    "Adam": {
+        "lr": [Off(0.1)],
+        "betas": _BETAS,
+        "eps": [Off(0.1)],
+        "weight_decay": _DECAY,
+        "amsgrad": [Off(True, _QUICK)],
+        "amsgrad_of": [Off("v_hat", {"amsgrad": True, **_QUICK})],
+    },
+    "Adamax": {"lr": [Off(0.1)], "betas": _BETAS, "eps": [Off(0.1)], "weight_decay": _DECAY},
+    "NAdam": {
+        "lr": [Off(0.1)],
+        "betas": _BETAS,
+        "eps": [Off(0.1)],
+        "weight_decay": _DECAY,
+        "momentum_decay": [Off(0.1)],
+    },
+    "RAdam": {"lr": [Off(0.1)], "betas": _BETAS, "eps": [Off(0.1)], "weight_decay": _DECAY},
+    "Lion": {"lr": [Off(0.01)], "betas": [Off((0.5, 0.99)), Off((0.9, 0.5))], "weight_decay": _DECAY},
+    "LAMB": {
+        "lr": [Off(0.01)],
+        "betas": _BETAS,
+        "eps": [Off(0.1)],
+        "weight_decay": _DECAY,
+        "clamp": [Off((0.0, 0.5)), Off((100.0, 200.0))],
+        "bias_correction": [Off(False)],
+        "exclude_undecayed": [Off(True)],
+    },
+    "LARS": {
+        "lr": [Off(0.05)],
+        "momentum": [Off(0.5), Off(0.0)],
+        "weight_decay": [Off(0.1, inputs="tame"), Off(0.0, inputs="tame")],
+        "trust_coefficient": [Off(0.1)],
+        "eps": [Off(10.0, inputs="tame")],
+        "nesterov": [Off(True)],
+        "momentum_form": [Off("torch")],
+    },
+}
+OWN["AdamW"] = OWN["Adam"]
+
+OWN_DECAY = {name: METHODS[name][1].get("decay") or METHODS[name][0].OWN_DECAY for name in CLASSES}
+"""What ``decay=None`` means for each class; None where the formula holds the decay itself."""
+
+# lr is not 1 beside decay=, where decoupled and independent decay would be the same
+_WOVEN: dict[str, list[Off]] = {
+    "maximize": [Off(True)],
+    "decay": [
+        Off(d, {"weight_decay": 0.1, "lr": 0.05}) for d in ("l2", "decoupled", "independent", "corrected")
+    ],
+    "decoupled_weight_decay": [Off(True, {"weight_decay": 0.1})],
+    "clip_norm": [Off(0.5, inputs="tame")],
+    "clip_value": [Off(0.3, inputs="tame")],
+    "on_nonfinite": [Off("skip", inputs="nonfinite"), Off("raise", inputs="nonfinite")],
+    "max_nonfinite": [Off(1, {"on_nonfinite": "skip"}, "nonfinite")],
+}
+
+
+def find_off_values(name: str, option: str) -> list[Off]:
+    """The values off the default for one option of one class; empty if the tables do not know the option."""
+    values = OWN.get(name, {}).get(option) or _WOVEN.get(option, [])
+    own = OWN_DECAY.get(name)
+    if option == "decoupled_weight_decay" and own == "decoupled":
+        return [Off(False, {"weight_decay": 0.1})]
+    return [off for off in values if not (option == "decay" and off.value == own)]
+
+
+def list_singles(name: str, *, woven: bool) -> list[tuple[str, Off]]:
+    """All (option, value) pairs of a class whose result the reference knows: its own, or the woven ones."""
+    if not woven:
+        return [(option, off) for option, offs in OWN[name].items() for off in offs]
+    return [
+        (option, off)
+        for option in ("maximize", "decay", "clip_norm", "clip_value")
+        for off in find_off_values(name, option)
+    ]
+
+
+def _is_sensible(name: str, options: dict[str, Any]) -> bool:
+    """Whether the options mean something together; the optimizers refuse some of the others."""
+    if name in ("SGD", "LARS") and options.get("nesterov") and options.get("momentum") == 0:
+        return False
+    dampening = options.get("dampening", 0)
+    return not (dampening and (options.get("nesterov") or options.get("momentum_form", "torch") != "torch"))
+
+
+def _list_choices(name: str) -> dict[str, list[Any]]:
+    """Each option with a usual value first, then its values off the default."""
+    usual = dict(METHODS[name][0].DEFAULTS) | ({"momentum": 0.9} if name == "SGD" else {})
+    usual |= {"weight_decay": 0.05, "maximize": False, "decay": None, "clip_norm": None, "clip_value": None}
+    off = {option: [o.value for o in find_off_values(name, option)] for option in usual}
+    if name == "SGD":
+        off["momentum"] = [0.5]
+    return {option: [value, *off[option]] for option, value in usual.items()}
+
+
+def sample_pairs(name: str, count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """Sets of options, drawn so that together they hold as many pairs of values as ``count`` sets can."""
+    rng, choices = random.Random(f"{name}{seed}"), _list_choices(name)
+    covered: set[frozenset[tuple[str, str]]] = set()
+    picked = []
+    for _ in range(count):
+        best, best_new = {}, set()
+        for _ in range(300):
+            options = {option: rng.choice(values) for option, values in choices.items()}
+            pairs = {frozenset(p) for p in combinations([(k, repr(v)) for k, v in options.items()], 2)}
+            if _is_sensible(name, options) and len(pairs - covered) > len(best_new):
+                best, best_new = options, pairs - covered
+        covered |= best_new
+        picked.append(best)
+    return picked

@@ -1,0 +1,77 @@
+"""Each option, one at a time off its default: it changes the result, and the result is the reference's."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import descend
+from contract.cases import CLASSES, FLAGS, find_off_values, list_singles
+from contract.trial import follow, make_inputs, make_tensors, read_values, scale_lr, set_gradients, sizes_of
+
+PATHS = [("eager", "float64"), ("cpu", "float32")]
+
+
+def list_options(name):
+    """All that the constructor takes and the formula reads, implementation flags apart."""
+    cls = getattr(descend, name)
+    parameters = inspect.signature(cls).parameters
+    known = {p.name for p in parameters.values() if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    return sorted((known | set(cls.rule.hypers)) - FLAGS)
+
+
+def compute_result(name, options, inputs):
+    """Everything that tells two runs apart: the final values, or the error that ended the run."""
+    data = make_inputs(name, {}, "float64", sizes=sizes_of(inputs))
+    tensors = make_tensors(data, "float64")
+    optimizer = getattr(descend, name)(tensors, **options, backend="eager")
+    for k, row in enumerate(data.grads):
+        if k == 10:
+            scale_lr(optimizer)
+        if inputs == "nonfinite" and k in (4, 5):
+            row = [np.full_like(row[0], np.inf), *row[1:]]
+        set_gradients(tensors, row)
+        try:
+            optimizer.step()
+        except descend.errors.NonFiniteError as error:
+            return type(error).__name__, k
+    return b"".join(v.tobytes() for v in read_values(tensors))
+
+
+def test_every_class_is_in_the_tables():
+    assert set(descend.optimizers()) == set(CLASSES)
+
+
+@pytest.mark.parametrize("name,option", [(n, o) for n in CLASSES for o in list_options(n)])
+def test_every_option_changes_the_result(name, option):
+    values = find_off_values(name, option)
+    assert values, f"tests/contract/cases.py has no value off the default for {option}= of {name}"
+    results = {}
+    for off in values:
+        usual = compute_result(name, off.base, off.inputs)
+        results[repr(off.value)] = compute_result(name, {**off.base, option: off.value}, off.inputs)
+        assert results[repr(off.value)] != usual, f"{option}={off.value!r} changes nothing"
+    assert len(set(results.values())) == len(values), f"two values of {option}= do the same"
+
+
+def _single_id(case):
+    name, option, off = case
+    return f"{name}-{option}={off.value}"
+
+
+@pytest.mark.parametrize("backend,dtype", PATHS)
+@pytest.mark.parametrize(
+    "case", [(n, *s) for n in CLASSES for s in list_singles(n, woven=False)], ids=_single_id
+)
+def test_own_option(case, backend, dtype):
+    name, option, off = case
+    follow(name, {**off.base, option: off.value}, dtype, backend, sizes=sizes_of(off.inputs))
+
+
+@pytest.mark.parametrize(
+    "case", [(n, *s) for n in CLASSES for s in list_singles(n, woven=True)], ids=_single_id
+)
+def test_woven_option(case):
+    """On eager for every class; the compiled kernels of these are in the pairwise sample."""
+    name, option, off = case
+    follow(name, {**off.base, option: off.value}, "float64", "eager", sizes=sizes_of(off.inputs))

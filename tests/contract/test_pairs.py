@@ -1,0 +1,16 @@
+"""A seeded sample of options together, so that each pair of values has a good chance to meet."""
+
+import pytest
+
+from contract.cases import CLASSES, sample_pairs
+from contract.trial import follow
+from reference.inputs import TAME
+
+SETS = 6
+
+
+@pytest.mark.parametrize("backend,dtype", [("eager", "float64"), ("cpu", "float32")])
+@pytest.mark.parametrize("number", range(SETS))
+@pytest.mark.parametrize("name", CLASSES)
+def test_options_together(name, number, backend, dtype):
+    follow(name, sample_pairs(name, SETS)[number], dtype, backend, sizes=TAME)

@@ -1,0 +1,77 @@
+"""Every class at its defaults, on every backend and dtype, against its float64 reference."""
+
+import numpy as np
+import pytest
+
+import descend
+from contract.cases import BACKENDS, CLASSES, EXACT, TORCH
+from contract.trial import follow, make_inputs, make_tensors, read_values, set_gradients
+from reference.inputs import EXTREME, TAME
+
+
+@pytest.mark.parametrize("at_zero", [False, True], ids=["random", "zero"])
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", CLASSES)
+def test_defaults(name, dtype, backend, at_zero):
+    follow(name, {}, dtype, backend, at_zero=at_zero)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", CLASSES)
+def test_extreme_gradients_in_float64(name, backend):
+    follow(name, {}, "float64", backend, sizes=EXTREME)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", CLASSES)
+def test_groups_with_values_of_their_own(name, backend):
+    """Groups that share a kernel but not their numbers, one of them without decay."""
+    groups = [
+        {"tensors": [8, 0, 3]},
+        {"tensors": [2, 5], "lr": 0.07, "weight_decay": 0.2},
+        {"tensors": [1, 4, 6, 7], "lr": 0.002, "weight_decay": 0.0},
+    ]
+    options = {"weight_decay": 0.1, "decay": "independent"}
+    follow(name, options, "float64", backend, groups=groups, sizes=TAME)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", TORCH)
+def test_complex(name, backend):
+    """Complex tensors are pairs of reals, at rest and in every state."""
+    follow(name, {}, "complex64", backend)
+    follow(name, {"weight_decay": 0.1, "maximize": True}, "complex64", backend, sizes=TAME)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_sizes_that_are_shared_between_threads(name):
+    follow(name, {}, "float32", "cpu", shapes=[(5,), (40_001,), (3, 4096)])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", sorted(EXACT))
+def test_backends_agree_to_the_bit(name, dtype):
+    options = {"momentum": 0.9, "nesterov": True} if name == "SGD" else {}
+    ours = [follow(name, {**options, "weight_decay": 0.1}, dtype, backend) for backend in BACKENDS]
+    for a, b in zip(*ours, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", [n for n in CLASSES if n not in EXACT])
+def test_backends_agree_to_an_ulp_an_operation(name):
+    """One step from equal inputs: roots, and sums in another order, may differ by 1 ulp each."""
+    inputs = make_inputs(name, {}, "float32", steps=1)
+    values, operations = [], 0
+    for backend in BACKENDS:
+        tensors = make_tensors(inputs, "float32")
+        optimizer = getattr(descend, name)(tensors, backend=backend)
+        set_gradients(tensors, inputs.grads[0])
+        optimizer.step()
+        values.append(read_values(tensors))
+        parts = optimizer.explain().parts
+        operations = sum(part.operations for part in parts) / sum(part.coordinates for part in parts)
+    for p, a, b in zip(inputs.params, *values, strict=True):
+        largest = np.maximum(np.abs(a), np.abs(b))
+        limit = np.spacing(largest.astype(np.float32)) + operations * 2.0**-23 * np.abs(a - p)
+        assert (np.abs(a - b) <= limit).all()

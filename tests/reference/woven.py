@@ -1,0 +1,56 @@
+"""What every method shares, in the order of a step: gradients first, then the decay of the parameter.
+
+unscale -> maximize -> clip_norm -> clip_value -> l2 decay -> the rule -> decoupled, independent or corrected
+decay -> write. The gradients of one step are a list with None where a tensor has none.
+"""
+
+import numpy as np
+
+
+def unscale(grads, grad_scale):
+    """Divide by AMP's loss scale."""
+    return [None if g is None else g / grad_scale for g in grads]
+
+
+def flip(grads, maximize):
+    """Turn the tensors around whose group maximizes; ``maximize`` has one truth value a tensor."""
+    return [-g if g is not None and up else g for g, up in zip(grads, maximize, strict=True)]
+
+
+def clip_by_norm(grads, clip_norm):
+    """Shrink to a global Euclidean norm: factor min(1, tau / (norm + 1e-6)), as torch does.
+
+    Pascanu, Mikolov & Bengio 2013, algorithm 1, has no 1e-6.
+    """
+    if clip_norm is None:
+        return grads
+    norm = np.sqrt(sum((g**2).sum() for g in grads if g is not None))
+    factor = min(1.0, clip_norm / (norm + 1e-6))
+    return [None if g is None else g * factor for g in grads]
+
+
+def clip_by_value(grads, clip_value):
+    """Clamp each coordinate to [-clip_value, clip_value]."""
+    if clip_value is None:
+        return grads
+    return [None if g is None else np.clip(g, -clip_value, clip_value) for g in grads]
+
+
+def add_l2(p, g, decay, weight_decay):
+    """The gradient of weight_decay/2 * |p|^2 joins g before the moments."""
+    return g + weight_decay * p if decay == "l2" else g
+
+
+def decay_factor(decay, weight_decay, lr, lr_first, lr_max):
+    """What p is multiplied by before the update is added.
+
+    decoupled: 1 - lr*wd (Loshchilov & Hutter 2019 as torch has it). independent: 1 - wd*(lr/lr_first), the
+    paper's own eq. with the schedule's multiplier. corrected: 1 - (lr^2/lr_max)*wd (Defazio 2025).
+    """
+    if decay == "decoupled":
+        return 1 - lr * weight_decay
+    if decay == "independent":
+        return 1 - weight_decay * (lr / lr_first)
+    if decay == "corrected":
+        return 1 - lr**2 / lr_max * weight_decay
+    return 1.0
