@@ -38,7 +38,6 @@ clean:  ## remove the virtual environment and what tools left behind
 
 # A stamp for each extra, so that a second call installs nothing; dev contains bench.
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=23.2"
 	$(BIN)/python -m pip install --quiet --editable ".[$*]" --constraint constraints.txt
 	touch $@
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from reference.trajectory import METHODS
+from reference.trajectory import METHODS, OWN_DECAY
 
 CLASSES = tuple(METHODS)
 TORCH = ("SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "RAdam")
@@ -104,9 +104,6 @@ OWN: dict[str, dict[str, list[Off]]] = {
 }
 OWN["AdamW"] = OWN["Adam"]
 
-OWN_DECAY = {name: METHODS[name][1].get("decay") or METHODS[name][0].OWN_DECAY for name in CLASSES}
-"""What ``decay=None`` means for each class; None where the formula holds the decay itself."""
-
 # lr is not 1 beside decay=, where decoupled and independent decay would be the same
 _WOVEN: dict[str, list[Off]] = {
     "maximize": [Off(True)],
@@ -144,6 +141,8 @@ def list_singles(name: str, *, woven: bool) -> list[tuple[str, Off]]:
 def _is_sensible(name: str, options: dict[str, Any]) -> bool:
     """Whether the options mean something together; the optimizers refuse some of the others."""
     if name in ("SGD", "LARS") and options.get("nesterov") and options.get("momentum") == 0:
+        return False
+    if options.get("exclude_undecayed") and options.get("decay"):
         return False
     dampening = options.get("dampening", 0)
     return not (dampening and (options.get("nesterov") or options.get("momentum_form", "torch") != "torch"))

@@ -58,7 +58,10 @@ def test_resume(name, backend, fresh_lr):
         resumed.step()
     for a, b in zip(read_values(again), read_values(tensors), strict=True):
         np.testing.assert_array_equal(a, b)
-    for p, q in zip(again, tensors, strict=True):
-        assert set(resumed.state[p]) == set(optimizer.state[q])
-        for key, value in optimizer.state[q].items():
-            assert torch.equal(torch.as_tensor(resumed.state[p][key]), torch.as_tensor(value)), key
+    ours, theirs = resumed.state_dict(), optimizer.state_dict()
+    assert ours["param_groups"] == theirs["param_groups"]
+    assert set(ours["state"]) == set(theirs["state"])
+    for i, state in theirs["state"].items():
+        assert set(ours["state"][i]) == set(state)
+        for key, value in state.items():
+            assert torch.equal(torch.as_tensor(ours["state"][i][key]), torch.as_tensor(value)), key

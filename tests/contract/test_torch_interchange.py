@@ -12,6 +12,9 @@ from contract.trial import make_inputs, make_tensors, read_values, set_gradients
 from reference.inputs import TAME
 
 HALF = 5
+HOST_STATES = {"mu_product"}
+"""Scalars that torch keeps in the default dtype. Ours are float64, or no run would resume to the bit."""
+
 CASES = [
     *((name, {}) for name in TORCH),
     ("SGD", {"momentum": 0.9}),
@@ -59,10 +62,8 @@ def test_going_on_elsewhere(name, options, start, goal):
     before = read_values(home)
     train(stayed, home, inputs.grads[HALF:])
     train(moved, away, inputs.grads[HALF:])
-    # a mu_product that passes through torch's float32 costs 3e-8
-    share = 1e-7 if name == "NAdam" and start is descend else 2e-12
     for a, b, old in zip(read_values(away), read_values(home), before, strict=True):
-        limit = 2 * HALF * np.spacing(np.abs(b)) + share * (np.abs(b - old) + 1e-2)
+        limit = 2 * HALF * np.spacing(np.abs(b)) + 2e-12 * (np.abs(b - old) + 1e-2)
         assert (np.abs(a - b) <= limit).all(), f"off by {np.abs(a - b).max():.3g}"
 
 
@@ -84,7 +85,8 @@ def test_keys_and_shapes(name, options):
             got = ours["state"][i][key]
             assert (got is None) == (value is None), key
             if value is not None:
-                assert (got.shape, got.dtype) == (value.shape, value.dtype), key
+                assert got.shape == value.shape, key
+                assert got.dtype == (torch.float64 if key in HOST_STATES else value.dtype), key
     for a, b in zip(ours["param_groups"], theirs["param_groups"], strict=True):
         assert set(b) <= set(a), f"missing in our groups: {set(b) - set(a)}"
         assert a["params"] == b["params"]

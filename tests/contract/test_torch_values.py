@@ -8,8 +8,12 @@ import torch
 
 import descend
 from contract.cases import BACKENDS, TORCH, list_singles
-from contract.trial import make_inputs, make_tensors, read_values, scale_lr, set_gradients
+from contract.trial import follow, make_inputs, make_tensors, read_values, scale_lr, set_gradients
 from reference.inputs import EXTREME, STEPS, WIDE
+
+HOLDS_OUT_LONGER = {"NAdam"}
+"""torch divides v by its bias correction before it takes the root, which at 1e20 leaves float32 and stops p.
+Ours takes the root first, as torch does in Adam, and stays right."""
 
 
 def list_cases():
@@ -63,12 +67,17 @@ def test_float64(name, options, float64):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("name", TORCH)
+@pytest.mark.parametrize("name", [name for name in TORCH if name not in HOLDS_OUT_LONGER])
 def test_overflow_in_float32(name, backend):
     """Squares of 1e20 leave float32: where torch still has a number, so have we, and the same one."""
     for a, b, peak, way in zip(*run_beside_torch(name, {}, "float32", backend, EXTREME), strict=True):
-        finite = np.isfinite(b)
         assert not (np.isnan(a) & ~np.isnan(b)).any(), "a NaN of our own"
         np.testing.assert_array_equal(a[np.isinf(b)], b[np.isinf(b)])
         limit = 2 * (STEPS * np.spacing(peak.astype(np.float32)).astype(np.float64) + 1e-6 * way)
-        assert (np.abs(a - b) <= limit)[finite].all()
+        assert (np.abs(a - b) <= limit)[np.isfinite(b)].all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", sorted(HOLDS_OUT_LONGER))
+def test_no_overflow_where_torch_has_one(name, backend):
+    follow(name, {}, "float32", backend, sizes=EXTREME)

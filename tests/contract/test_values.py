@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 import descend
 from contract.cases import BACKENDS, CLASSES, EXACT, TORCH
@@ -44,8 +45,15 @@ def test_complex(name, backend):
     follow(name, {"weight_decay": 0.1, "maximize": True}, "complex64", backend, sizes=TAME)
 
 
+@pytest.fixture
+def two_threads():
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
 @pytest.mark.parametrize("name", CLASSES)
-def test_sizes_that_are_shared_between_threads(name):
+def test_sizes_that_are_shared_between_threads(name, two_threads):
     follow(name, {}, "float32", "cpu", shapes=[(5,), (40_001,), (3, 4096)])
 
 

@@ -19,7 +19,7 @@ METHODS: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     "Adadelta": (adadelta, {}),
     "RMSprop": (rmsprop, {}),
     "Adam": (adam, {}),
-    "AdamW": (adam, {"decay": "decoupled", "weight_decay": 1e-2}),
+    "AdamW": (adam, {"weight_decay": 1e-2}),
     "Adamax": (adamax, {}),
     "NAdam": (nadam, {}),
     "RAdam": (radam, {}),
@@ -28,6 +28,9 @@ METHODS: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     "LARS": (lars, {"weight_decay": 5e-4}),
 }
 """Class name -> the file with its formula, and the defaults in which the class differs from that file."""
+
+OWN_DECAY = {name: module.OWN_DECAY for name, (module, _) in METHODS.items()} | {"AdamW": "decoupled"}
+"""What ``decay=None`` means for each class; None where the formula holds the decay itself."""
 
 WHOLE = ("clip_norm", "clip_value")
 """Options of the optimizer as a whole; all others belong to a group."""
@@ -71,6 +74,7 @@ class Reference:
 
     def __init__(self, method, params, groups=None, **options):
         self.module, class_defaults = METHODS[method]
+        self.own_decay = OWN_DECAY[method]
         self.params = [as_reals(p) for p in params]
         defaults = {**self.module.DEFAULTS, "weight_decay": 0.0, "decay": None, "maximize": False}
         defaults |= class_defaults
@@ -93,7 +97,7 @@ class Reference:
     def _rule_options(self, group):
         """The options that the formula itself reads; LAMB and LARS read the decay unless it is woven."""
         options = {k: v for k, v in group.options.items() if k in self.module.DEFAULTS}
-        if self.module.OWN_DECAY is None:
+        if self.own_decay is None:
             wd = group.options["weight_decay"]
             options["weight_decay"] = wd if group.options["decay"] is None else 0.0
             options["is_decayed"] = wd != 0
@@ -136,7 +140,7 @@ class Reference:
             self.states[i] = {"step": 0, **self.module.start(p, **rule_options)}
         state = self.states[i]
         state["step"] += 1
-        decay = o["decay"] or self.module.OWN_DECAY
+        decay = o["decay"] or self.own_decay
         g = woven.add_l2(p, g, decay, o["weight_decay"])
         delta = self.module.update(p, g, state, state["step"], **rule_options)
         factor = woven.decay_factor(decay, o["weight_decay"], o["lr"], group.lr_first, group.lr_max)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from descend.backends.base import WORK, Batch, Totals, as_real
-from descend.lang.graph import Node, Rate, walk
+from descend.lang.graph import Node, walk
 from descend.lang.program import Pass
 from descend.lang.words import evaluate
 

@@ -1,6 +1,8 @@
 """Entry point of the command ``descend``, also ``python -m descend.cli``."""
 
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 
 from descend.errors import DescendError, MissingExtraError, missing_extra
 
@@ -21,12 +23,10 @@ def main() -> None:
         sys.exit(exit_code(error))
 
 
-def _load():
-    try:
-        import rich  # noqa: F401
-        import typer  # noqa: F401
-    except ImportError as error:
-        raise missing_extra(error.name or "typer", "bench", "The command line") from error
+def _load() -> Callable[[], object]:
+    for name in ("typer", "rich"):
+        if find_spec(name) is None:
+            raise missing_extra(name, "bench", "The command line")
     from descend.cli.app import app
 
     return app

@@ -30,9 +30,8 @@ from descend.draw.page import show_bytes
 DEFAULT_TASKS = ("digits-mlp", "digits-cnn")
 
 CAPTION = (
-    "±: half of the 95 % interval over seeds. Dim: separated from the best. *: at the edge of the grid that
-    was " "tried. Time: one run, without evaluations. Step: the optimizer's. Lost: diverged runs, search
-    included."
+    "±: half of the 95 % interval over seeds. Dim: separated from the best. *: at the edge of the grid that "
+    "was tried. Time: one run, without evaluations. Step: the optimizer's. Lost: diverged runs."
 )
 
 

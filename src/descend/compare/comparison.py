@@ -151,7 +151,7 @@ def compare(
 
 
 class Campaign:
-    """A comparison that can be looked at while it is unfinished; the arguments are those of :func:`compare`."""
+    """A comparison that can be looked at while it is unfinished; takes what :func:`compare` takes."""
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ class Campaign:
         return sum(len(self._own_records(name)) for name in self._tasks)
 
     def run(self, progress: Progress | None = None) -> None:
-        """Do what is missing. Interrupted at any moment, it can be called again, in this or another process."""
+        """Do what is missing. Interrupted at any moment, it can be called again, also in another process."""
         report = progress or (lambda done, total, trial: None)
         done, total = self.done, self.total
         report(done, total, None)
@@ -256,7 +256,7 @@ class Campaign:
         return missing(plan_final(protocol, contender, lr), records)
 
     def _own_records(self, name: str) -> list[Record]:
-        """Records of this comparison in the order of its plan; the folder may hold those of other contenders."""
+        """Records of this comparison, in the order of its plan; the folder may hold other contenders' too."""
         protocol = self._protocols[name]
         found = {key_of(record): record for record in self._files[name].records}
         own: list[Record] = []

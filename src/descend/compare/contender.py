@@ -6,13 +6,14 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import nn
 
-import descend
 from descend.errors import OptionError, message
+from descend.optim.catalogue import get
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Contender:
 
     def build(self, model: nn.Module, lr: float) -> torch.optim.Optimizer:
         """A new optimizer for all parameters of the model."""
-        return self.cls(model.parameters(), lr=lr, **self.options)
+        return self.cls(model.parameters(), **{"lr": lr, **self.options})
 
     def settings(self, lr: float) -> str:
         """The line to paste into a program: ``descend.SGD(model.parameters(), lr=0.1, momentum=0.9)``."""
@@ -60,11 +61,11 @@ class Contender:
         options = "".join(f", {key}={value!r}" for key, value in self.options.items())
         return f"{name}(model.parameters(), lr={lr:g}{options})"
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """Eight hexadecimal digits of class, formula and options: records made with another formula do not count."""
-        rule = getattr(self.cls, "rule", None)
-        formula = rule.text() if rule is not None else ""
+        """Eight hexadecimal digits of class, formula and options: runs of an older formula do not count."""
+        write = getattr(getattr(self.cls, "rule", None), "text", None)
+        formula = "" if write is None else write()
         options = json.dumps(dict(self.options), sort_keys=True, default=repr)
         text = f"{self.cls.__module__}.{self.cls.__qualname__}|{formula}|{options}"
         return hashlib.sha256(text.encode()).hexdigest()[:8]
@@ -72,13 +73,7 @@ class Contender:
 
 def find_class(name: str) -> type[torch.optim.Optimizer]:
     """The optimizer of descend with this name; the one place where names become classes."""
-    if not hasattr(descend, "get"):
-        import pytorch_optimizer
-
-        return {"Lion": pytorch_optimizer.Lion, "LAMB": pytorch_optimizer.Lamb}.get(name) or getattr(
-            torch.optim, name
-        )
-    return descend.get(name)
+    return get(name)
 
 
 def from_class(cls: type[torch.optim.Optimizer], count: int) -> Contender:
@@ -90,7 +85,8 @@ def from_class(cls: type[torch.optim.Optimizer], count: int) -> Contender:
     parameter = inspect.signature(cls).parameters.get("lr")
     default = None if parameter is None else parameter.default
     if isinstance(default, bool) or not isinstance(default, int | float) or default <= 0:
-        do = f"Pass descend.compare.Contender({cls.__name__.lower()!r}, {cls.__name__!r}, {cls.__name__}, lrs=(...))."
+        name = cls.__name__
+        do = f"Pass descend.compare.Contender({name.lower()!r}, {name!r}, {name}, lrs=(...))."
         raise OptionError(message(f"{cls.__name__} has no default learning rate to search around", do=do))
     lrs = tuple(float(f"{default * 10 ** ((i - count // 2) / 2):.2g}") for i in range(count))
     return Contender(cls.__name__.lower(), cls.__name__, cls, lrs)

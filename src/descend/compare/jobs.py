@@ -13,7 +13,7 @@ from descend.tasks import Data, Task, find
 
 @dataclass(frozen=True)
 class Briefing:
-    """Tasks by name, each as the words that find it or as the object itself, the contenders, another budget."""
+    """Tasks by name, as the words that find them or as objects; the contenders; another budget."""
 
     tasks: Mapping[str, str | Task]
     contenders: Sequence[Contender]

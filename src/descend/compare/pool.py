@@ -194,7 +194,8 @@ class _Pool:
         self._workers.remove(worker)
         self._deaths[trial] = self._deaths.get(trial, 0) + 1
         if self._deaths[trial] >= ATTEMPTS:
-            what = f"worker processes die at {trial.contender}, lr={trial.lr:g}, task {trial.task!r}: {complaint}"
+            place = f"{trial.contender}, lr={trial.lr:g}, task {trial.task!r}"
+            what = f"worker processes die at {place}: {complaint}"
             raise BackendError(
                 message(what, do="Look for a lack of memory, or try --workers 0 (or workers=0).")
             )

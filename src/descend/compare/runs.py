@@ -89,11 +89,11 @@ class Run:
         return value
 
     def is_lost(self, step: int) -> bool:
-        """Whether the run has diverged: its loss is not finite, stays far above that of the untrained model, or
-        has blown up and not come back in time.
+        """Whether the run has diverged.
 
-        Typical means the median over a twentieth of the budget, so that a spike, such as a large first
-        step, is survived. A run that only learns slowly has never blown up and is not lost.
+        It has if its loss is not finite, stays far above that of the untrained model, or has blown up and
+        not come back in time. What it stays at is the median over a twentieth of the budget, so that a spike,
+        such as a large first step, is survived. A run that only learns slowly has never blown up.
         """
         if not math.isfinite(self.losses[-1]):
             return True

@@ -21,17 +21,20 @@ def _third(lowest: float) -> tuple[float, ...]:
     return (float(f"{3 * lowest:.3g}"), *half_decades(10 * lowest, 6))
 
 
+_MOMENTUM = {"momentum": 0.9}
+_NESTEROV = {"momentum": 0.9, "nesterov": True}
+
 CONTENDERS: tuple[Contender, ...] = (
-    #         name            title             class       learning rates             other settings
-    Contender("sgd",          "SGD",            "SGD",      _third(1e-3)),              # 3e-3 .. 3
-    Contender("sgd-momentum", "SGD + momentum", "SGD",      half_decades(1e-3),        {"momentum": 0.9}),
-    Contender("nesterov",     "Nesterov",       "SGD",      half_decades(1e-3),        {"momentum": 0.9, "nesterov": True}),
-    Contender("adagrad",      "Adagrad",        "Adagrad",  half_decades(1e-3)),
+    #         name            title             class       learning rates        other settings
+    Contender("sgd",          "SGD",            "SGD",      _third(1e-3)),        # 3e-3 .. 3
+    Contender("sgd-momentum", "SGD + momentum", "SGD",      half_decades(1e-3),   _MOMENTUM),
+    Contender("nesterov",     "Nesterov",       "SGD",      half_decades(1e-3),   _NESTEROV),
+    Contender("adagrad",      "Adagrad",        "Adagrad",  half_decades(1e-3)),  # 1e-3 .. 1
     Contender("rmsprop",      "RMSprop",        "RMSprop",  half_decades(1e-4)),
     Contender("adam",         "Adam",           "Adam",     half_decades(1e-4)),
     Contender("adamw",        "AdamW",          "AdamW",    half_decades(1e-4)),
-    Contender("lion",         "Lion",           "Lion",     _third(1e-5)),              # 3e-5 .. 3e-2
-    Contender("lamb",         "LAMB",           "LAMB",     _third(1e-4)),              # 3e-4 .. 3e-1
+    Contender("lion",         "Lion",           "Lion",     _third(1e-5)),        # 3e-5 .. 3e-2
+    Contender("lamb",         "LAMB",           "LAMB",     _third(1e-4)),        # 3e-4 .. 3e-1
     Contender("adadelta",     "Adadelta",       "Adadelta", half_decades(1e-2)),
     Contender("adamax",       "Adamax",         "Adamax",   half_decades(1e-4)),
     Contender("nadam",        "NAdam",          "NAdam",    half_decades(1e-4)),

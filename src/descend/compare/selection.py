@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import torch
 
-import descend
 from descend.compare.contender import Contender, check_fair, from_class
 from descend.compare.search import CONTENDERS, DEFAULT
 from descend.errors import OptionError, UnknownOptionError, did_you_mean, message
+from descend.optim.catalogue import get, optimizers
 
 Choice = str | type[torch.optim.Optimizer] | Contender
 TRIALS = 7
@@ -47,10 +47,10 @@ def _contender(choice: Choice, trials: int) -> Contender:
     for contender in CONTENDERS:
         if wanted in (contender.name, contender.title.lower()):
             return replace(contender, lrs=_middle(contender, trials))
-    classes = {name.lower(): name for name in getattr(descend, "optimizers", dict)()}
+    classes = {name.lower(): name for name in optimizers()}
     if wanted in classes:
         name = classes[wanted]
-        return replace(from_class(descend.get(name), trials), optimizer=name, title=name)
+        return replace(from_class(get(name), trials), optimizer=name, title=name)
     known = {c.name for c in CONTENDERS} | set(classes)
     raise UnknownOptionError(message(f"there is no optimizer {choice!r}", do=did_you_mean(wanted, known)))
 

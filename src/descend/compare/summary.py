@@ -103,7 +103,7 @@ def _median_reached(final: Sequence[Record], field: str) -> float | None:
 
 
 def rank(task: Task, protocol: Protocol, rows: Sequence[Row], records: Sequence[Record]) -> list[Row]:
-    """Rows from the best mean test metric to the worst, each with its gap to the leader once all are complete."""
+    """Rows from the best mean test metric to the worst; with gaps to the leader once all are complete."""
     sign = 1.0 if task.score.higher_is_better else -1.0
     ordered = sorted(
         rows, key=lambda row: (row.score is None, 0.0 if row.score is None else -sign * row.score.mean)
@@ -133,6 +133,8 @@ def state_verdict(task: Task, protocol: Protocol, rows: Sequence[Row]) -> str:
     """One or two sentences that say no more than the data support.
 
     Args:
+        task: for its name and metric.
+        protocol: for the number of seeds.
         rows: ranked, with their gaps.
     """
     if not is_complete(protocol, rows):
@@ -141,24 +143,25 @@ def state_verdict(task: Task, protocol: Protocol, rows: Sequence[Row]) -> str:
         return f"Unfinished on {task.name}: {done} of {total} runs are done, so nothing can be said yet."
     leader, score = rows[0], rows[0].score
     assert score is not None
-    shown, count = task.score.show(score.mean), len(protocol.final_seeds)
+    count = len(protocol.final_seeds)
+    shown = f"{task.score.show(score.mean)} test {task.score.name}"
     seeds = f"{count} seed{'s' if count > 1 else ''}"
     if len(rows) == 1:
-        return f"On {task.name}, {leader.title} reaches {shown} test {task.score.name} ({seeds}); it had no rival."
+        return f"On {task.name}, {leader.title} reaches {shown} ({seeds}); it had no rival."
     tied = [row.title for row in rows[1:] if row.gap is None or not row.gap.separated]
     few = f" {seeds.capitalize()} are few: use at least {ENOUGH_SEEDS}." if count < ENOUGH_SEEDS else ""
     if not tied:
         return (
-            f"On {task.name}, {leader.title} is best: {shown} test {task.score.name}, ahead of each of the other "
+            f"On {task.name}, {leader.title} is best: {shown}, ahead of each of the other "
             f"{len(rows) - 1} with 95 % confidence after Holm's correction ({seeds}).{few}"
         )
     if len(tied) == len(rows) - 1:
         return (
             f"On {task.name}, the data do not separate these {len(rows)} optimizers ({seeds}); "
-            f"{leader.title} has the best mean test {task.score.name}, {shown}.{few}"
+            f"{leader.title} has the best mean, {shown}.{few}"
         )
     return (
-        f"On {task.name}, {leader.title} has the best mean test {task.score.name}, {shown}, "
+        f"On {task.name}, {leader.title} has the best mean, {shown}, "
         f"but {seeds} do not separate it from {_enumerate(tied)}.{few}"
     )
 

@@ -21,7 +21,7 @@ LABEL_GAP = 0.05
 
 
 def draw_curves(result: TaskResult) -> Figure:
-    """Validation metric over the updates of the final runs: the mean, and a band from the worst to the best seed."""
+    """Validation metric over the updates of the final runs: mean, and band over seeds."""
     with styled():
         figure, axes = _new_figure(1, 1)
         _fill_curves(axes[0], result)

@@ -1,10 +1,10 @@
-"""One self-contained HTML page: verdicts, tables, curves, settings; no network, no script but a few lines of ours."""
+"""One self-contained HTML page: verdicts, tables, curves, settings; no network."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from descend.compare import Comparison, Row, TaskResult
 from descend.draw.figures import draw_curves, draw_sensitivity
@@ -12,6 +12,11 @@ from descend.draw.pictures import inline
 from descend.draw.series import Curve, learning_curves, sensitivity_curves
 from descend.draw.style import DARK, DARK_GRID, DARK_INK, DARK_MUTED, GRID, INK, LIGHT, MUTED, look
 from descend.errors import missing_extra
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Pictures = Mapping[str, "tuple[Figure, Figure]"]
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,12 @@ LAST = 1e300
 """Sorts what is missing after everything else."""
 
 
-def render_page(comparison: Comparison) -> str:
+def render_page(comparison: Comparison, pictures: Pictures | None = None) -> str:
     """The page as text, complete or not.
+
+    Args:
+        comparison: what it tells.
+        pictures: curves and sensitivity of each task by its name, where they are drawn already.
 
     Raises:
         MissingExtraError: jinja2 or matplotlib is not installed.
@@ -40,6 +49,7 @@ def render_page(comparison: Comparison) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    drawn = pictures or {r.task.name: (draw_curves(r), draw_sensitivity(r)) for r in comparison.results}
     folder = files("descend.draw")
     template = environment.from_string((folder / "page.html.jinja").read_text(encoding="utf-8"))
     return template.render(
@@ -47,7 +57,10 @@ def render_page(comparison: Comparison) -> str:
         script=(folder / "page.js").read_text(encoding="utf-8"),
         light=_colors(LIGHT, INK, MUTED, GRID),
         dark=_colors(DARK, DARK_INK, DARK_MUTED, DARK_GRID),
-        sections=[_section(result, number) for number, result in enumerate(comparison.results)],
+        sections=[
+            _section(result, number, drawn[result.task.name])
+            for number, result in enumerate(comparison.results)
+        ],
         complete=comparison.complete,
         environment=_environment(comparison),
     )
@@ -68,7 +81,7 @@ def _environment(comparison: Comparison) -> list[tuple[str, str]]:
     ]
 
 
-def _section(result: TaskResult, number: int) -> dict[str, Any]:
+def _section(result: TaskResult, number: int, pictures: "tuple[Figure, Figure]") -> dict[str, Any]:
     metric, protocol = result.task.score, result.protocol
     place = {contender.name: look(i).index for i, contender in enumerate(result.contenders)}
     curves_alt = f"{result.task.name}: validation {metric.name} over updates. {result.verdict}"
@@ -82,14 +95,15 @@ def _section(result: TaskResult, number: int) -> dict[str, Any]:
         "rows": [{"name": r.name, "color": place[r.name], "cells": _cells(result, r)} for r in result.rows],
         "settings": [(r.title, r.settings) for r in result.rows if r.settings],
         "chips": [(c.name, c.title, place[c.name]) for c in result.contenders],
-        "curves": inline(draw_curves(result), f"c{number}", curves_alt),
+        "curves": inline(pictures[0], f"c{number}", curves_alt),
         "curves_table": _table(result, learning_curves(result)[1], "update"),
-        "rates": inline(draw_sensitivity(result), f"r{number}", rates_alt),
+        "rates": inline(pictures[1], f"r{number}", rates_alt),
         "rates_table": _table(result, sensitivity_curves(result)[1], "learning rate"),
         "protocol": (
             f"{protocol.trials} learning rates × {len(protocol.search_seeds)} seeds in the search, then "
             f"{len(protocol.final_seeds)} fresh seeds at the chosen one; {protocol.steps} updates of "
-            f"{protocol.batch_size} examples, the same data order for all; {metric.name}: {direction} is better"
+            f"{protocol.batch_size} examples, the same data order for all; "
+            f"{metric.name}: {direction} is better"
             + (
                 ""
                 if protocol.target is None
@@ -105,8 +119,7 @@ def _columns(result: TaskResult) -> list[tuple[str, str]]:
         (f"test {result.task.score.name}", "mean over seeds ± half of the 95 % interval (Student's t)"),
         (
             "behind the best",
-            "paired difference to the best with its interval after Holm's correction; a draw where they are
-            not separated",
+            "paired difference to the best, its interval after Holm's correction; a draw if not separated",
         ),
         ("learning rate", "chosen on the validation part"),
         ("steps to target", "median over seeds; in brackets how many reached it"),

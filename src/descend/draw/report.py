@@ -26,12 +26,13 @@ def write_report(comparison: Comparison, folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     page, summary = folder / "report.html", folder / "summary.json"
-    write_atomically(page, render_page(comparison))
+    pictures = {r.task.name: (draw_curves(r), draw_sensitivity(r)) for r in comparison.results}
+    write_atomically(page, render_page(comparison, pictures))
     write_atomically(summary, json.dumps(comparison.to_data(), indent=2, allow_nan=False) + "\n")
     written = [page, summary, *save(draw_overview(comparison), folder / "overview")]
     for result in comparison.results:
         own = folder / result.task.name
         own.mkdir(exist_ok=True)
-        written += save(draw_curves(result), own / "curves")
-        written += save(draw_sensitivity(result), own / "sensitivity")
+        for picture, name in zip(pictures[result.task.name], ("curves", "sensitivity"), strict=True):
+            written += save(picture, own / name)
     return written

@@ -8,7 +8,7 @@ backgrounds.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from descend.errors import missing_extra
 
@@ -100,5 +100,5 @@ def styled() -> Iterator[None]:
         import matplotlib
     except ImportError as error:
         raise missing_extra("matplotlib", "bench", "Drawing") from error
-    with matplotlib.rc_context(SETTINGS):
+    with matplotlib.rc_context(cast(Any, SETTINGS)):
         yield

@@ -84,7 +84,7 @@ def where(condition: Symbol | bool, x: Symbol | float, y: Symbol | float) -> Sym
     return _word("where", condition, x, y)
 
 
-def fresh(state: Symbol) -> Symbol:
+def fresh(state: Symbol | float) -> Symbol:
     """Whether this is the first step in the life of a state, when there is nothing to remember yet.
 
     Not the same as ``t == 1``: a momentum that is switched on later starts its buffer later.
@@ -118,6 +118,10 @@ def _reduce(name: str, x: Symbol | float, over: str) -> Symbol:
         raise RuleError(message(f"over= of {name}()", got=over, do=did_you_mean(over, ["tensor", "all"])))
     if not isinstance(x, Symbol) or x.node.rate is not Rate.COORDINATE:
         raise RuleError(
-            message(f"{name}() adds up coordinates", got=x, allowed="an expression of p, g or a state of the tensor")
+            message(
+                f"{name}() adds up coordinates",
+                got=x,
+                allowed="an expression of p, g or a state of the tensor",
+            )
         )
     return Symbol(x.graph.reduce(name, x.node, per_tensor=over == "tensor"), x.graph)

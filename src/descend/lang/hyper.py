@@ -69,14 +69,18 @@ class Hyper:
         if self.structural:
             allowed = not self.choices or any(type(value) is type(c) and value == c for c in self.choices)
             if not allowed:
-                hint = did_you_mean(value, [c for c in self.choices if isinstance(c, str)]) if isinstance(value, str) else ""
-                self._refuse(value, owner, hint)
+                hint = (
+                    did_you_mean(value, [c for c in self.choices if isinstance(c, str)])
+                    if isinstance(value, str)
+                    else ""
+                )
+                raise self._refusal(value, owner, hint)
             return value
         if not self.is_tuple:
             self._check_number(value, self.ranges[0], owner)
             return value
         if not isinstance(value, tuple | list) or len(value) != len(self.ranges):
-            self._refuse(value, owner)
+            raise self._refusal(value, owner)
         for number, limits in zip(value, self.ranges, strict=True):
             self._check_number(number, limits, owner, whole=value)
         return tuple(value)
@@ -87,10 +91,10 @@ class Hyper:
         except (TypeError, ValueError, RuntimeError):
             fits = False
         if not fits:
-            self._refuse(value if whole is None else whole, owner)
+            raise self._refusal(value if whole is None else whole, owner)
 
-    def _refuse(self, value: Any, owner: str, hint: str = "") -> None:
-        raise OptionError(message(f"{owner}: {self.name}", got=value, allowed=self.describe_range(), do=hint))
+    def _refusal(self, value: Any, owner: str, hint: str = "") -> OptionError:
+        return OptionError(message(f"{owner}: {self.name}", got=value, allowed=self.describe_range(), do=hint))
 
 
 def read_hyper(parameter: inspect.Parameter, annotation: Any, owner: str) -> Hyper:

@@ -41,7 +41,9 @@ class Pass:
     @cached_property
     def loads(self) -> tuple[str, ...]:
         """Streams that it reads, each once."""
-        names = [self.reloads[n] if n in self.reloads else n.name for n in self.body if n in self.reloads or n.op == "input"]
+        names = [
+            self.reloads[n] if n in self.reloads else n.name for n in self.body if n in self.reloads or n.op == "input"
+        ]
         return tuple(dict.fromkeys(names))
 
     @property
@@ -114,7 +116,10 @@ def compile_passes(step: StepGraph) -> Program:
     for node in (*remembered, *edges):
         if node.rate is Rate.TENSOR:
             slots.setdefault(node, len(slots))
-    for node in (*edges, *(a for n in walk(slots) if n.rate is Rate.TENSOR and n.op != "reduce" for a in n.args)):
+    for node in (
+        *edges,
+        *(a for n in walk(slots) if n.rate is Rate.TENSOR and n.op != "reduce" for a in n.args),
+    ):
         if node.rate <= Rate.GROUP and node.op != "const":
             columns.setdefault(node, len(columns))
     inputs = dict.fromkeys(n.name for n in walk(columns) if n.op == "input" and n.rate is Rate.HOST)
@@ -172,7 +177,9 @@ def _settle_stores(
         bodies, moved = [], False
         for k in range(count):
             reloads = {n: s for s, n in coordinate.items() if s != "p" and stored.get(s, k) < k and n.op != "input"}
-            roots = [n for s, n in coordinate.items() if stored.get(s) == k] + [r.args[0] for r, at in taken.items() if at == k]
+            roots = [n for s, n in coordinate.items() if stored.get(s) == k] + [
+                r.args[0] for r, at in taken.items() if at == k
+            ]
             stop = frozenset(reloads)
             body = tuple(n for n in walk(roots, cut=stop | _slower(roots)) if n.rate is Rate.COORDINATE)
             bodies.append((body, {n: s for n, s in reloads.items() if n in body}))

@@ -40,6 +40,9 @@ RULES: dict[str, list[Rewrite]] = {
             else None
         ),
     ],
+    # sqrt(x / h) = sqrt(x) / sqrt(h) for h > 0 known on the host, such as a bias correction: v / (1 - b2^t) can leave
+    # float32's range where its root does not
+    "sqrt": [lambda g, n: _split_root(g, n.args[0])],
     "neg": [lambda _, n: n.args[0].args[0] if n.args[0].op == "neg" else None],  # -(-x) = x
     "pow": [
         lambda g, n: g.const(1) if _is(n.args[1], 0) else None,  # x^0 = 1
@@ -67,6 +70,17 @@ RULES: dict[str, list[Rewrite]] = {
     "minimum": [lambda _, n: n.args[0] if n.args[0] is n.args[1] else None],  # min(x, x) = x
     "maximum": [lambda _, n: n.args[0] if n.args[0] is n.args[1] else None],  # max(x, x) = x
 }
+
+
+def _split_root(graph: Graph, arg: Node) -> Node | None:
+    if arg.op != "mul" or arg.rate is not Rate.COORDINATE:
+        return None
+    x, r = arg.args
+    if r.rate is not Rate.HOST or r.op != "div" or not _is(r.args[0], 1):
+        return None
+    return graph.apply(
+        "mul", graph.apply("sqrt", x), graph.apply("div", graph.const(1), graph.apply("sqrt", r.args[1]))
+    )
 
 
 def simplify(graph: Graph, roots: Iterable[Node]) -> list[Node]:

@@ -27,12 +27,15 @@ class State:
         rate: ``"coordinate"`` for a value a coordinate, ``"tensor"`` for one float64 a tensor.
         start: before the first step: a number, ``"p"`` for a copy of the parameter, or a hyper-parameter's name.
         range: the values that it can take, for storage formats that exploit it.
+        optional: whether ``state_dict`` leaves it out while a zero has made it needless (SGD without momentum), and
+            loading begins it anew where it is missing.
     """
 
     key: str
     rate: Literal["coordinate", "tensor"] = "coordinate"
     start: float | str = 0.0
     range: Range = field(default_factory=Range)
+    optional: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +83,13 @@ class Rule:
         return {name: h.default for name, h in self.hypers.items()}
 
     def variant(
-        self, name: str, *, decay: str | None = None, cite: Iterable[str] = (), derives_from: Iterable[str] = (), **defaults: Any
+        self,
+        name: str,
+        *,
+        decay: str | None = None,
+        cite: Iterable[str] = (),
+        derives_from: Iterable[str] = (),
+        **defaults: Any,
     ) -> "Rule":
         """The same formula under another name, with other defaults (AdamW is Adam so).
 
@@ -89,7 +98,9 @@ class Rule:
         """
         for key in defaults:
             if key not in self.hypers:
-                raise RuleError(message(f"{self.place} has no hyper-parameter {key!r}", do=did_you_mean(key, self.hypers)))
+                raise RuleError(
+                    message(f"{self.place} has no hyper-parameter {key!r}", do=did_you_mean(key, self.hypers))
+                )
         hypers = {k: replace(h, default=defaults.get(k, h.default)) for k, h in self.hypers.items()}
         return replace(self, name=name, hypers=hypers, decay=decay or self.decay,
                        cite=(*self.cite, *cite), derives_from=tuple(derives_from) or (self.name,))  # fmt: skip
@@ -163,11 +174,15 @@ def _read_signature(made: Rule, scope: Mapping[str, Any]) -> dict[str, Hyper]:
     try:
         signature = inspect.signature(made.formula, eval_str=True, locals=scope)
     except NameError as error:
-        raise RuleError(message(f"{made.place}: an annotation cannot be read ({error})", do="Import the name it uses")) from error
+        raise RuleError(
+            message(f"{made.place}: an annotation cannot be read ({error})", do="Import the name it uses")
+        ) from error
     parameters = signature.parameters
     for letter in ("p", "g"):
         if letter not in parameters:
-            raise RuleError(message(f"{made.place} has no argument {letter!r}", do="A formula starts like `def f(p, g, ...)`"))
+            raise RuleError(
+                message(f"{made.place} has no argument {letter!r}", do="A formula starts like `def f(p, g, ...)`")
+            )
     for letter in made.states:
         if letter not in parameters:
             raise RuleError(message(f"{made.place}: state= names {letter!r}", do=did_you_mean(letter, parameters)))

@@ -141,8 +141,24 @@ class Symbol:
 
 def public_words() -> list[str]:
     """The words that are written as functions."""
-    operators = {"add", "sub", "mul", "div", "neg", "pow", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"}
-    return sorted(set(WORDS) - operators) + ["clamp", "mean", "norm", "sum"]
+    operators = {
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "neg",
+        "pow",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "eq",
+        "ne",
+        "and",
+        "or",
+        "not",
+    }
+    return [*sorted(set(WORDS) - operators), "clamp", "fresh", "mean", "norm", "sum"]
 
 
 def describe(node: Node) -> str:

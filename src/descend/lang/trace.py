@@ -124,7 +124,9 @@ def _call(rule: Rule, arguments: Mapping[str, Any]) -> tuple[Any, dict[str, Any]
 
 def _explain(rule: Rule, error: Exception) -> RuleError:
     code = rule.formula.__code__
-    frames = [(f, line) for f, line in traceback.walk_tb(error.__traceback__) if f.f_code.co_filename == code.co_filename]
+    frames = [
+        (f, line) for f, line in traceback.walk_tb(error.__traceback__) if f.f_code.co_filename == code.co_filename
+    ]
     line = frames[-1][1] if frames else code.co_firstlineno
     where = f"rule {rule.name!r}, {code.co_filename}, line {line}"
     if isinstance(error, NameError) and error.name:
@@ -142,10 +144,19 @@ def _check_results(rule: Rule, values: Any, names: Mapping[str, Any]) -> None:
         nodes = [v.node for v in values if isinstance(v, Symbol)]
         lost = [x for x in letters if isinstance(names.get(x), Symbol) and names[x].node not in nodes]
         hint = f"The state {lost[0]!r} is never returned" if lost and len(values) <= len(letters) else ""
-        raise RuleError(message(f"{rule.place} returns {len(values)} value(s)", allowed=f"{1 + len(letters)}: {expected}", do=hint))
+        raise RuleError(
+            message(
+                f"{rule.place} returns {len(values)} value(s)",
+                allowed=f"{1 + len(letters)}: {expected}",
+                do=hint,
+            )
+        )
     for letter, value in zip(letters, values[1:], strict=True):
         own = names.get(letter)
-        other = next((x for x in letters if x != letter and isinstance(names.get(x), Symbol) and names[x] is value), None)
+        other = next(
+            (x for x in letters if x != letter and isinstance(names.get(x), Symbol) and names[x] is value),
+            None,
+        )
         if other is not None and own is not value:
             raise RuleError(
                 message(

@@ -4,6 +4,7 @@ The order of a step, in one place:
 unscale -> clip by global norm -> maximize -> clip by value -> L2 decay -> rule -> decoupled decay -> write.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from descend.lang.functions import clamp, minimum, norm
@@ -77,7 +78,7 @@ def _as_symbol(value: Symbol | float) -> Symbol:
     return value
 
 
-def _decay(kind: str | None, p: Symbol, host) -> Symbol:  # noqa: ANN001
+def _decay(kind: str | None, p: Symbol, host: Callable[[str], Symbol]) -> Symbol:
     if kind == "decoupled":  # p (1 - lr wd), Loshchilov & Hutter 2019 with the schedule in lr
         return p * (1 - host("lr") * host("weight_decay"))
     if kind == "independent":  # p (1 - wd lr/lr_0): lr_0 is where the schedule starts

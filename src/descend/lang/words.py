@@ -99,7 +99,7 @@ WORDS: dict[str, Word] = {
     "not": Word(lambda a: not a, r"\neg {0}", "not {0}", 0),
     "sqrt": Word(_root, r"\sqrt{{{0}}}", "√({0})"),
     "rsqrt": Word(lambda a: _divide(1.0, _root(a)), r"\frac{{1}}{{\sqrt{{{0}}}}}", "1/√({0})", 2, cost=2),
-    "abs": Word(abs, r"\left|{0}\right|", "|{0}|"),
+    "abs": Word(math.fabs, r"\left|{0}\right|", "|{0}|"),
     "sign": Word(_sign, r"\operatorname{{sign}}({0})", "sign({0})"),
     "exp": Word(_exp, r"e^{{{0}}}", "exp({0})"),
     "log": Word(_log, r"\log({0})", "log({0})"),

@@ -16,6 +16,7 @@ from descend.lang.rule import Rule
 from descend.optim.rows import Read, Rows
 from descend.optim.states import StateTable, allocate_state
 
+
 class Unit:
     """One batch in the step loop: gathers gradients, notices what moved, allocates states, keeps its rows.
 
@@ -63,7 +64,9 @@ class Unit:
         self._contiguous = all(p.is_contiguous() for p in params)
         self._dtypes = {params[0].dtype}
         self.runner: Runner = (
-            cpu.CpuRunner(self.batch, rule.name) if backend == "cpu" else EagerRunner(self.batch, differentiable=differentiable)
+            cpu.CpuRunner(self.batch, rule.name)
+            if backend == "cpu"
+            else EagerRunner(self.batch, differentiable=differentiable)
         )
 
     @property
@@ -160,7 +163,9 @@ class Unit:
         if not changed and marks == self._grad_marks:
             return grads
         present = [g for g in grads if g is not None]
-        plain = self._contiguous and all(map(Tensor.is_contiguous, present)) and set(map(_DTYPE, present)) <= self._dtypes
+        plain = (
+            self._contiguous and all(map(Tensor.is_contiguous, present)) and set(map(_DTYPE, present)) <= self._dtypes
+        )
         if not plain or self._overlaps(addresses):
             clean = [g if g is None or self._fits(p, g) else torch.empty_like(p).copy_(g)
                      for p, g in zip(self.params, grads, strict=True)]  # fmt: skip
@@ -175,7 +180,11 @@ class Unit:
 
     def _fits(self, p: Tensor, g: Tensor) -> bool:
         same = g.layout is torch.strided and g.dtype == p.dtype and g.shape == p.shape
-        return same and (p.is_contiguous() and g.is_contiguous() or g.stride() == p.stride()) and not self._overlaps([g.data_ptr()], [g])
+        return (
+            same
+            and ((p.is_contiguous() and g.is_contiguous()) or g.stride() == p.stride())
+            and not self._overlaps([g.data_ptr()], [g])
+        )
 
     def _overlaps(self, addresses: list[int], grads: list[Tensor] | None = None) -> bool:
         """Whether any gradient shares memory with a parameter of the batch."""

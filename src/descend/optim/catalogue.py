@@ -29,9 +29,7 @@ CATALOGUE: dict[str, type[Optimizer]] = {
     "Lion": optimizer(lion, name="Lion"),
     "NAdam": optimizer(nadam, name="NAdam", positional=("decoupled_weight_decay",)),
     "RAdam": optimizer(radam, name="RAdam", positional=("decoupled_weight_decay",)),
-    "RMSprop": optimizer(
-        rmsprop, name="RMSprop", positional=("capturable", "foreach", "maximize", "differentiable")
-    ),
+    "RMSprop": optimizer(rmsprop, name="RMSprop", positional=("capturable", "foreach", "maximize", "differentiable")),
     "SGD": optimizer(sgd, name="SGD"),
 }
 options.EVERY_HYPER.update(name for cls in CATALOGUE.values() for name in cls.rule.hypers)

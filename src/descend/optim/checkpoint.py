@@ -10,7 +10,7 @@ from torch import Tensor
 
 from descend.errors import CheckpointError, message
 from descend.lang.fold import build_program, split_options
-from descend.lang.rule import Rule
+from descend.lang.rule import Rule, State
 from descend.lang.trace import Structure
 from descend.optim import options
 from descend.optim.groups import label_of
@@ -59,17 +59,17 @@ def _pack(rule: Rule, group: dict[str, Any], p: Tensor, own: Mapping[str, Any] |
         return {}
     entry = {k: (v.clone() if copy or k == "step" else v) if isinstance(v, Tensor) else v
              for k, v in own.items() if k != "step" or rule.counts}  # fmt: skip
-    program = build_program(rule, _plain_structure(rule, group))
-    if "fresh" not in program.inputs:
-        for letter in program.states:
-            if rule.states[letter].key not in entry:
-                entry[rule.states[letter].key] = allocate_state(rule.states[letter], p, group)
+    for state in _expected(rule, group):
+        if state.key not in entry:
+            entry[state.key] = allocate_state(state, p, group)
     return entry
 
 
-def _plain_structure(rule: Rule, group: dict[str, Any]) -> Structure:
+def _expected(rule: Rule, group: dict[str, Any]) -> list[State]:
+    """The states that a checkpoint must have for a group's options."""
     fixed, _ = split_options(rule, group)
-    return Structure(options=fixed, decay=options.resolve_decay(rule, group), maximize=bool(group["maximize"]))
+    program = build_program(rule, Structure(options=fixed, decay=options.resolve_decay(rule, group)))
+    return [rule.states[letter] for letter in program.states if not rule.states[letter].optional]
 
 
 def load(optimizer: "Optimizer", state_dict: dict[str, Any]) -> None:
@@ -80,7 +80,9 @@ def load(optimizer: "Optimizer", state_dict: dict[str, Any]) -> None:
     """
     name = type(optimizer).__name__
     if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
-        raise CheckpointError(message(f"{name}: this is no optimizer's state", allowed="a dict with 'state' and 'param_groups'"))
+        raise CheckpointError(
+            message(f"{name}: this is no optimizer's state", allowed="a dict with 'state' and 'param_groups'")
+        )
     state_dict = dict(state_dict)
     for hook in optimizer._optimizer_load_state_dict_pre_hooks.values():
         changed = hook(optimizer, state_dict)
@@ -96,7 +98,11 @@ def load(optimizer: "Optimizer", state_dict: dict[str, Any]) -> None:
         if entry:
             states[p] = _load_state(optimizer.rule, new_groups[group], p, entry, label, narrowed)
     if narrowed:
-        warnings.warn(f"{name}: states were narrowed on loading: {', '.join(narrowed[:5])}.", RuntimeWarning, stacklevel=3)
+        warnings.warn(
+            f"{name}: states were narrowed on loading: {', '.join(narrowed[:5])}.",
+            RuntimeWarning,
+            stacklevel=3,
+        )
     for group, new in zip(optimizer.param_groups, new_groups, strict=True):
         group.clear()
         group.update(new)
@@ -146,7 +152,9 @@ def _strip(name: str) -> str:
     return name
 
 
-def _load_group(optimizer: "Optimizer", index: int, own: dict[str, Any], saved: dict[str, Any], started: bool) -> dict[str, Any]:
+def _load_group(
+    optimizer: "Optimizer", index: int, own: dict[str, Any], saved: dict[str, Any], started: bool
+) -> dict[str, Any]:
     """A group with the checkpoint's options.
 
     An option that decides the meaning of a state and that the checkpoint does not mention takes the rule's
@@ -185,14 +193,15 @@ def _load_state(
     """
     known = {s.key: s for s in rule.states.values()}
     unknown = sorted(k for k, v in saved.items() if k not in known and k != "step" and v is not None)
-    program = build_program(rule, _plain_structure(rule, group))
-    needed = set() if "fresh" in program.inputs else {rule.states[letter].key for letter in program.states}
-    missing = sorted(needed - {k for k, v in saved.items() if v is not None})
+    present = {k for k, v in saved.items() if v is not None}
+    missing = sorted({s.key for s in _expected(rule, group)} - present)
     if unknown or missing:
         raise CheckpointError(message(f"{rule.name}: the checkpoint's state of {label} is of another method or of other "
                                       f"options; unexpected: {unknown}; missing: {missing}",
                                       allowed=", ".join(["step", *known])))  # fmt: skip
-    loaded: dict[str, Any] = {"step": torch.tensor(float(saved.get("step", 1.0 if saved else 0.0)), dtype=torch.float32)}
+    loaded: dict[str, Any] = {
+        "step": torch.tensor(float(saved.get("step", 1.0 if saved else 0.0)), dtype=torch.float32)
+    }
     for key, value in saved.items():
         if key == "step" or value is None:
             continue

@@ -55,7 +55,9 @@ class Explanation:
 
     def __str__(self) -> str:
         """The same in words."""
-        lines = [f"{self.name}: {self.state_bytes:,} bytes of state now, {self.state_bytes_full:,} once all have stepped."]
+        lines = [
+            f"{self.name}: {self.state_bytes:,} bytes of state now, {self.state_bytes_full:,} once all have stepped."
+        ]
         for part in self.parts:
             states = ", ".join(part.state_keys) or "nothing"
             lines.append(
@@ -88,8 +90,15 @@ def explain(optimizer: "Optimizer", plan: "StepPlan") -> Explanation:
         full += sum(size * width if s.rate == "coordinate" else 8 * len(unit.params) for s in kept)
         parts.append(
             Part(
-                unit.backend, unit.reason, str(first.dtype).removeprefix("torch."), len(unit.params), size,
-                len(unit.program.passes), moved * size, operations * size, tuple(s.key for s in kept),
+                unit.backend,
+                unit.reason,
+                str(first.dtype).removeprefix("torch."),
+                len(unit.params),
+                size,
+                len(unit.program.passes),
+                moved * size,
+                operations * size,
+                tuple(s.key for s in kept),
             )  # fmt: skip
         )
     return Explanation(type(optimizer).__name__, tuple(parts), optimizer.state_bytes(), full)

@@ -42,7 +42,7 @@ def optimizer(rule: Rule, *, name: str | None = None, positional: tuple[str, ...
         params, given = _bind(signature, title, args, kwargs)
         Optimizer.__init__(self, params, given)
 
-    __init__.__signature__ = _with_self(signature)  # type: ignore[attr-defined]
+    __init__.__signature__ = _with_self(signature)
     module = rule.formula.__module__
     cls = type(title, (Optimizer,), {
         "rule": rule, "__init__": __init__, "__doc__": _describe(rule), "__module__": module,
@@ -136,12 +136,18 @@ def _rebuild(module: str, path: str, title: str) -> Optimizer:
     """
     rule, local, listed = _find(module, path, title)
     for candidate in (listed, local):
-        if isinstance(candidate, type) and issubclass(candidate, Optimizer) and candidate.rule.formula.__module__ == module:
+        if (
+            isinstance(candidate, type)
+            and issubclass(candidate, Optimizer)
+            and candidate.rule.formula.__module__ == module
+        ):
             return candidate.__new__(candidate)
     if isinstance(rule, Rule):
         cls = optimizer(rule)
         return cls.__new__(cls)
-    raise RuleError(message(f"The rule {path!r} is no longer in module {module!r}", do="Keep it where it was when saving"))
+    raise RuleError(
+        message(f"The rule {path!r} is no longer in module {module!r}", do="Keep it where it was when saving")
+    )
 
 
 def _deepcopy(self: Optimizer, memo: dict[int, Any]) -> Optimizer:

@@ -1,6 +1,7 @@
 """Parameter groups: collecting parameters, their names, and refusing what cannot be served."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -30,7 +31,9 @@ def collect(params: Any, owner: str) -> list[dict[str, Any]]:
     if isinstance(params, dict):
         params = [params] if "params" in params else list(params.items())
     if not isinstance(params, Iterable):
-        raise ParameterError(message(f"{owner}: params", got=params, allowed="an iterable of tensors or groups, or a module"))
+        raise ParameterError(
+            message(f"{owner}: params", got=params, allowed="an iterable of tensors or groups, or a module")
+        )
     listed = list(params)
     if not listed:
         raise ParameterError(message(f"{owner}: the parameter list is empty",
@@ -49,7 +52,9 @@ def split_names(params: Any, owner: str) -> Named:
     if isinstance(params, Tensor):
         params = [params]
     if isinstance(params, set | frozenset):
-        raise ParameterError(message(f"{owner}: a group's params is a set, whose order changes between runs", do="Pass a list"))
+        raise ParameterError(
+            message(f"{owner}: a group's params is a set, whose order changes between runs", do="Pass a list")
+        )
     tensors: list[Tensor] = []
     names: list[str] = []
     for item in params:
@@ -77,7 +82,9 @@ def check_tensors(tensors: list[Tensor], labels: list[str], differentiable: bool
             raise ParameterError(message(f"{owner}: {label} is the result of an operation, not a leaf",
                                          do="Optimize the tensor that it was computed from, or pass .detach()"))  # fmt: skip
         if not (tensor.is_floating_point() or tensor.is_complex()):
-            raise ParameterError(message(f"{owner}: {label} holds {tensor.dtype}", allowed="floating or complex numbers"))
+            raise ParameterError(
+                message(f"{owner}: {label} holds {tensor.dtype}", allowed="floating or complex numbers")
+            )
         if tensor.layout is not torch.strided:
             raise ParameterError(message(f"{owner}: {label} has layout {tensor.layout}", allowed="torch.strided"))
         if overlaps_itself(tensor):
@@ -104,7 +111,7 @@ def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:
                 reach = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) + 1
                 spans.append((tensor.data_ptr(), tensor.data_ptr() + reach * tensor.element_size(), label))
     spans.sort()
-    for (_, end, first), (start, _, second) in zip(spans, spans[1:], strict=False):
+    for (_, end, first), (start, _, second) in pairwise(spans):
         if start < end and not _interleaved(first, second, groups):
             raise ParameterError(message(f"{owner}: {first} and {second} share memory",
                                          do="Optimize the tensor that they are views of"))  # fmt: skip

@@ -36,11 +36,12 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     rule: ClassVar[Rule]
+    state: StateTable
     _step_supports_amp_scaling = True
 
     def __init__(self, params: Any, given: dict[str, Any]) -> None:
         name = type(self).__name__
-        given = options.translate(given, name)
+        given = options.translate(self.rule, given, name)
         self.wide = options.check_wide({k: v for k, v in given.items() if k in options.WIDE}, name)
         own = {k: v for k, v in given.items() if k not in options.WIDE}
         self.defaults = {**options.group_defaults(self.rule), **options.check_group(self.rule, own, name)}
@@ -81,7 +82,7 @@ class Optimizer(torch.optim.Optimizer):
         name = f"{type(self).__name__}, group {len(self.param_groups)}"
         if not isinstance(param_group, dict) or "params" not in param_group:
             raise OptionError(message(f"{name}: a group", got=param_group, allowed='a dict with the key "params"'))
-        group = options.translate(param_group, name)
+        group = options.translate(self.rule, param_group, name)
         tensors, names = groups.split_names(group.pop("params"), name)
         if names is None and "param_names" in group:
             names = list(group["param_names"])
@@ -128,18 +129,25 @@ class Optimizer(torch.optim.Optimizer):
                 self._step()
         if self._optimizer_step_post_hooks or torch_optimizer._global_optimizer_post_hooks:
             self._optimizer_step_code()
-            for hook in chain(self._optimizer_step_post_hooks.values(), torch_optimizer._global_optimizer_post_hooks.values()):
+            for hook in chain(
+                self._optimizer_step_post_hooks.values(),
+                torch_optimizer._global_optimizer_post_hooks.values(),
+            ):
                 hook(self, *arguments)
         return loss
 
     step.hooked = True  # type: ignore[attr-defined]  # hooks are run above; torch's wrapper costs 10 us a step
 
     def _run_pre_hooks(self, arguments: tuple[Any, Any]) -> tuple[Any, Any]:
-        for hook in chain(torch_optimizer._global_optimizer_pre_hooks.values(), self._optimizer_step_pre_hooks.values()):
+        for hook in chain(
+            torch_optimizer._global_optimizer_pre_hooks.values(), self._optimizer_step_pre_hooks.values()
+        ):
             result = hook(self, *arguments)
             if result is not None:
                 if not (isinstance(result, tuple) and len(result) == 2):
-                    raise OptionError(message("A step pre-hook returned something", got=result, allowed="None or (args, kwargs)"))
+                    raise OptionError(
+                        message("A step pre-hook returned something", got=result, allowed="None or (args, kwargs)")
+                    )
                 arguments = result
         return arguments
 
@@ -279,4 +287,3 @@ class Optimizer(torch.optim.Optimizer):
             lines.append(f"Parameter Group {i}")
             lines += [f"    {k}: {group[k]}" for k in sorted(group) if k not in ("params", "lr_start", "lr_max")]
         return "\n".join([*lines, ")"])
-

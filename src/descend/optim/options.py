@@ -4,8 +4,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 from descend.errors import OptionError, UnknownOptionError, did_you_mean, message
 from descend.lang.rule import Rule
 from descend.schedules import Schedule
@@ -19,7 +17,16 @@ FLAGS: dict[str, Any] = {
     "fused": None,
 }
 """torch's flags; all but ``maximize`` and ``differentiable`` only steer the choice of backend."""
-GROUP_ONLY = ("params", "param_names", "initial_lr", "schedules", "schedule_start", "updates", "lr_start", "lr_max")
+GROUP_ONLY = (
+    "params",
+    "param_names",
+    "initial_lr",
+    "schedules",
+    "schedule_start",
+    "updates",
+    "lr_start",
+    "lr_max",
+)
 """Keys that a group may carry beside options: torch's own and ours for checkpoints."""
 EVERY_HYPER: set[str] = set()
 """Hyper-parameters of all methods in the catalogue: how a checkpoint of another method is recognised."""
@@ -35,24 +42,32 @@ WIDE: dict[str, Any] = {
 
 def group_defaults(rule: Rule) -> dict[str, Any]:
     """Defaults of everything that a group may override."""
-    return {**rule.defaults, **({} if "weight_decay" in rule.hypers else {"weight_decay": 0.0}), "decay": None, **FLAGS}
+    return {
+        **rule.defaults,
+        **({} if "weight_decay" in rule.hypers else {"weight_decay": 0.0}),
+        "decay": None,
+        **FLAGS,
+    }
 
 
-def translate(options: dict[str, Any], owner: str) -> dict[str, Any]:
+def translate(rule: Rule, options: dict[str, Any], owner: str) -> dict[str, Any]:
     """The options with torch's ``decoupled_weight_decay`` turned into ``decay``.
 
     Raises:
         OptionError: if the two contradict each other.
     """
     options = dict(options)
-    if options.pop("decoupled_weight_decay", None):
-        if options.get("decay") not in (None, "decoupled"):
-            raise OptionError(
-                message(f"{owner}: decoupled_weight_decay=True and decay={options['decay']!r} contradict each other",
-                        do='Keep one; decoupled_weight_decay=True means decay="decoupled"')
-            )  # fmt: skip
-        options["decay"] = "decoupled"
-    return options
+    if "decoupled_weight_decay" not in options:
+        return options
+    decoupled = bool(options.pop("decoupled_weight_decay"))
+    if decoupled == (resolve_decay(rule, {"decay": options.get("decay")}) == "decoupled"):
+        return options
+    if options.get("decay") is not None:
+        raise OptionError(
+            message(f"{owner}: decoupled_weight_decay={decoupled} and decay={options['decay']!r} contradict each other",
+                    do='Keep one; decoupled_weight_decay=True means decay="decoupled", False decay="l2"')
+        )  # fmt: skip
+    return {**options, "decay": "decoupled" if decoupled else "l2"}
 
 
 def check_group(rule: Rule, options: Mapping[str, Any], owner: str) -> dict[str, Any]:
@@ -71,7 +86,9 @@ def check_group(rule: Rule, options: Mapping[str, Any], owner: str) -> dict[str,
     checked: dict[str, Any] = {}
     for name, value in options.items():
         if name in WIDE:
-            raise OptionError(message(f"{owner}: {name} holds for the whole optimizer", do=f"Pass {name}= to the class"))
+            raise OptionError(
+                message(f"{owner}: {name} holds for the whole optimizer", do=f"Pass {name}= to the class")
+            )
         if name not in known:
             raise UnknownOptionError(f"{owner} has no option {name!r}. {did_you_mean(name, [*known, *WIDE])}")
         checked[name] = _check_option(rule, name, value, owner)
@@ -99,7 +116,9 @@ def _check_option(rule: Rule, name: str, value: Any, owner: str) -> Any:
         return check_number(name, value, owner, low=0.0)
     if name == "decay" and value is not None and value not in DECAYS:
         hint = "Did you mean weight_decay=?" if isinstance(value, int | float) else did_you_mean(str(value), DECAYS)
-        raise OptionError(message(f"{owner}: decay", got=value, allowed=f"None, {', '.join(map(repr, DECAYS))}", do=hint))
+        raise OptionError(
+            message(f"{owner}: decay", got=value, allowed=f"None, {', '.join(map(repr, DECAYS))}", do=hint)
+        )
     if name in FLAGS and value not in (True, False, None):
         raise OptionError(message(f"{owner}: {name}", got=value, allowed="True, False"))
     return value
@@ -149,8 +168,10 @@ def check_number(name: str, value: Any, owner: str, *, low: float, open_low: boo
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number) or number < low or (open_low and number == low):
-        raise OptionError(message(f"{owner}: {name}", got=value, allowed=f"a finite number {'>' if open_low else '>='} {low:g}"))
-    return value if isinstance(value, Tensor) else value
+        raise OptionError(
+            message(f"{owner}: {name}", got=value, allowed=f"a finite number {'>' if open_low else '>='} {low:g}")
+        )
+    return value
 
 
 def _check_word(name: str, value: Any, words: tuple[str, ...], owner: str) -> None:

@@ -25,7 +25,14 @@ class Rows:
         read: a group's numbers by the name of their host input.
     """
 
-    def __init__(self, program: Program, groups: list[dict[str, Any]], group_of: list[int], steps: np.ndarray, read: Read) -> None:
+    def __init__(
+        self,
+        program: Program,
+        groups: list[dict[str, Any]],
+        group_of: list[int],
+        steps: np.ndarray,
+        read: Read,
+    ) -> None:
         count = len(group_of)
         self.of_tensor = np.full(count, -1, np.int64)
         self.inputs = np.zeros((count, len(program.inputs)))

@@ -65,7 +65,9 @@ class StepPlan:
         )
         moving = group.get("schedules", {})
         own = structure.decay == "own"
-        zeros = {k for k, v in numbers.items() if not isinstance(v, Tensor) and v == 0 and k not in moving and k != "lr"}
+        zeros = {
+            k for k, v in numbers.items() if not isinstance(v, Tensor) and v == 0 and k not in moving and k != "lr"
+        }
         zeros = frozenset(z for z in zeros if own or z != "weight_decay")
         folded = fold_zeros(self.rule, structure, zeros)
         dropped = set(build_program(self.rule, structure).states) - set(build_program(self.rule, folded).states)
@@ -87,7 +89,9 @@ class StepPlan:
             return False
         for i, group in enumerate(groups):
             members = self.members[i]
-            if len(group["params"]) != len(members) or not all(a is b for a, b in zip(group["params"], members, strict=True)):
+            if len(group["params"]) != len(members) or not all(
+                a is b for a, b in zip(group["params"], members, strict=True)
+            ):
                 return False
             values = self._getter(group)
             if self._live[i] or values != self._seen[i]:
@@ -129,7 +133,10 @@ class StepPlan:
         numbers["lr_ratio"] = plain / start if start else 0.0
         group["lr_max"] = max(group["lr_max"], plain)
         numbers["lr_over_max"] = plain / group["lr_max"] if group["lr_max"] else 0.0
-        numbers["clip_norm"], numbers["clip_value"] = self._wide["clip_norm"] or 0.0, self._wide["clip_value"] or 0.0
+        numbers["clip_norm"], numbers["clip_value"] = (
+            self._wide["clip_norm"] or 0.0,
+            self._wide["clip_value"] or 0.0,
+        )
         numbers["grad_scale"] = self._scales[0]
         return numbers
 
@@ -157,7 +164,9 @@ class StepPlan:
         program = build_program(self.rule, structure)
         params = [p for p, _ in entries]
         state = self._optimizer.state
-        steps = torch.tensor([float(state[p].get("step", 0.0)) if p in state else 0.0 for p in params], dtype=torch.float32)
+        steps = torch.tensor(
+            [float(state[p].get("step", 0.0)) if p in state else 0.0 for p in params], dtype=torch.float32
+        )
         keys = {letter: self.rule.states[letter].key for letter in program.states}
         states = {letter: [state[p].get(k) if p in state else None for p in params] for letter, k in keys.items()}
         unit = Unit(

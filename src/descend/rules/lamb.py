@@ -14,7 +14,12 @@ def _contradiction(o: Mapping[str, Any]) -> str | None:
     return None
 
 
-@rule(state={"m": "exp_avg", "v": "exp_avg_sq"}, cite="you2020", derives_from=("adam", "lars"), check=_contradiction)
+@rule(
+    state={"m": "exp_avg", "v": "exp_avg_sq"},
+    cite="you2020",
+    derives_from=("adam", "lars"),
+    check=_contradiction,
+)
 def lamb(
     p: Value,
     g: Value,

@@ -3,14 +3,19 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from descend.lang import Keep, NonNegative, OwnDecay, Value, norm, rule, where
+from descend.lang import Keep, NonNegative, OwnDecay, State, Value, norm, rule, where
 
 
 def _contradiction(o: Mapping[str, Any]) -> str | None:
     return "nesterov=True needs momentum > 0" if o["nesterov"] and float(o["momentum"]) <= 0 else None
 
 
-@rule(state={"v": "momentum_buffer"}, cite="you2017", derives_from="sgd", check=_contradiction)
+@rule(
+    state={"v": State("momentum_buffer", optional=True)},
+    cite="you2017",
+    derives_from="sgd",
+    check=_contradiction,
+)
 def lars(
     p: Value,
     g: Value,

@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from descend.lang import Keep, L2Decay, NonNegative, Value, maximum, rule, sqrt
+from descend.lang import Keep, L2Decay, NonNegative, State, Value, maximum, rule, sqrt
 
 
 @rule(
-    state={"s": "square_avg", "mean": "grad_avg", "b": "momentum_buffer"},
+    state={"s": "square_avg", "mean": "grad_avg", "b": State("momentum_buffer", optional=True)},
     cite=("hinton2012", "graves2013"),
     derives_from="adagrad",
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from descend.lang import Keep, L2Decay, NonNegative, Real, Value, fresh, rule, where
+from descend.lang import Keep, L2Decay, NonNegative, Real, State, Value, fresh, rule, where
 
 
 def _contradiction(o: Mapping[str, Any]) -> str | None:
@@ -15,7 +15,7 @@ def _contradiction(o: Mapping[str, Any]) -> str | None:
 
 
 @rule(
-    state={"v": "momentum_buffer"},
+    state={"v": State("momentum_buffer", optional=True)},
     cite=("robbins1951", "polyak1964", "sutskever2013"),
     check=_contradiction,
     counts=False,

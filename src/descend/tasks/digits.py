@@ -121,6 +121,6 @@ digits_cnn = Task(
     loss=functional.cross_entropy,
     metric=accuracy,
     batch_size=64,
-    steps=250,
+    steps=200,
     target=0.95,
 )

@@ -46,7 +46,7 @@ def declare() -> str:
 
     The C library's are ``nobuiltin``, or LLVM would replace ``pow(2, x)`` by ``exp2(x)`` and change bits.
     """
-    lines = ['attributes #0 = { nounwind willreturn memory(none) nobuiltin }']
+    lines = ["attributes #0 = { nounwind willreturn memory(none) nobuiltin }"]
     for kind, (suffix, libm) in SUFFIX.items():
         lines += [f"declare {kind} @llvm.{w}.{suffix}({kind})" for w in ("sqrt", "fabs", "floor")]
         lines += [f"declare {kind} @llvm.{w}.{suffix}({kind}, {kind})" for w in ("minimum", "maximum")]

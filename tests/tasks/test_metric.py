@@ -1,0 +1,23 @@
+import torch
+
+from descend.tasks import Metric, accuracy
+from descend.tasks.metric import fraction_correct
+
+
+def test_fraction_correct_counts_rows():
+    outputs = torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0], [0.0, 1.0]])
+    assert float(fraction_correct(outputs, torch.tensor([0, 1, 1, 1]))) == 0.75
+
+
+def test_direction_decides_what_is_better_and_reached():
+    error = Metric("error", fraction_correct, higher_is_better=False)
+    assert accuracy.better(0.9, 0.8) and error.better(0.1, 0.2)
+    assert accuracy.reached(0.9, 0.9) and not accuracy.reached(0.89, 0.9)
+    assert error.reached(0.1, 0.1) and not error.reached(0.11, 0.1)
+
+
+def test_values_are_shown_with_their_unit():
+    assert accuracy.show(0.9684) == "96.8 %"
+    assert accuracy.show_spread(0.9684, 0.0061) == "96.8 ± 0.6 %"
+    assert accuracy.show_gap(-0.008) == "−0.8 pt"
+    assert Metric("loss", fraction_correct).show(0.123456) == "0.1235"
