@@ -23,11 +23,11 @@ ROWS = [
     {"optim"},
     {"matrix", "curvature"},
     {"clip", "wrap"},
-    {"descend"},
     {"watch"},
     {"tasks"},
     {"compare"},
     {"draw"},
+    {"descend"},
     {"cli"},
 ]
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}

@@ -107,9 +107,7 @@ OWN["AdamW"] = OWN["Adam"]
 # lr is not 1 beside decay=, where decoupled and independent decay would be the same
 _WOVEN: dict[str, list[Off]] = {
     "maximize": [Off(True)],
-    "decay": [
-        Off(d, {"weight_decay": 0.1, "lr": 0.05}) for d in ("l2", "decoupled", "independent", "corrected")
-    ],
+    "decay": [Off(d, {"weight_decay": 0.1, "lr": 0.05}) for d in ("l2", "decoupled", "independent", "corrected")],
     "decoupled_weight_decay": [Off(True, {"weight_decay": 0.1})],
     "clip_norm": [Off(0.5, inputs="tame")],
     "clip_value": [Off(0.3, inputs="tame")],

@@ -60,17 +60,13 @@ def _single_id(case):
 
 
 @pytest.mark.parametrize("backend,dtype", PATHS)
-@pytest.mark.parametrize(
-    "case", [(n, *s) for n in CLASSES for s in list_singles(n, woven=False)], ids=_single_id
-)
+@pytest.mark.parametrize("case", [(n, *s) for n in CLASSES for s in list_singles(n, woven=False)], ids=_single_id)
 def test_own_option(case, backend, dtype):
     name, option, off = case
     follow(name, {**off.base, option: off.value}, dtype, backend, sizes=sizes_of(off.inputs))
 
 
-@pytest.mark.parametrize(
-    "case", [(n, *s) for n in CLASSES for s in list_singles(n, woven=True)], ids=_single_id
-)
+@pytest.mark.parametrize("case", [(n, *s) for n in CLASSES for s in list_singles(n, woven=True)], ids=_single_id)
 def test_woven_option(case):
     """On eager for every class; the compiled kernels of these are in the pairwise sample."""
     name, option, off = case

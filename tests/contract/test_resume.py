@@ -21,7 +21,9 @@ STATEFUL = {
 
 
 def build(name, tensors, backend, *, lr):
-    options = {**STATEFUL.get(name, {}), "weight_decay": 0.1, "decay": "corrected"}
+    # the largest lr, which "corrected" needs, is the host's and the same for all backends
+    decay = "corrected" if backend == "eager" else None
+    options = {**STATEFUL.get(name, {}), "weight_decay": 0.1, "decay": decay}
     return getattr(descend, name)(tensors, lr=lr, backend=backend, **options)
 
 

@@ -47,9 +47,7 @@ def train(optimizer, tensors, rows):
         optimizer.step()
 
 
-@pytest.mark.parametrize(
-    "start,goal", [(torch.optim, descend), (descend, torch.optim)], ids=["load", "export"]
-)
+@pytest.mark.parametrize("start,goal", [(torch.optim, descend), (descend, torch.optim)], ids=["load", "export"])
 @pytest.mark.parametrize("name,options", CASES, ids=str)
 def test_going_on_elsewhere(name, options, start, goal):
     inputs = make_inputs(name, options, "float64", sizes=TAME, steps=2 * HALF)

@@ -85,18 +85,14 @@ def bound(steps: int, reference: Reference, dtype: str) -> list[np.ndarray]:
     return [steps * ulp + share * way for ulp, way in zip(ulps, reference.movement, strict=True)]
 
 
-def assert_within(
-    got: list[np.ndarray], expected: list[np.ndarray], limits: list[np.ndarray], what: str
-) -> None:
+def assert_within(got: list[np.ndarray], expected: list[np.ndarray], limits: list[np.ndarray], what: str) -> None:
     for i, (a, b, limit) in enumerate(zip(got, expected, limits, strict=True)):
         assert a.shape == b.shape, f"{what}, tensor {i}: shape {a.shape} instead of {b.shape}"
         with np.errstate(invalid="ignore"):  # inf - inf
             error = np.abs(a - b)
         bad = ~(error <= limit)
         if bad.any():
-            worst = np.unravel_index(
-                np.argmax(np.where(bad, np.nan_to_num(error / limit, nan=np.inf), 0)), a.shape
-            )
+            worst = np.unravel_index(np.argmax(np.where(bad, np.nan_to_num(error / limit, nan=np.inf), 0)), a.shape)
             place = tuple(map(int, worst))
             raise AssertionError(
                 f"{what}, tensor {i}: {bad.sum()} of {a.size} coordinates out of bounds; at {place} "
@@ -104,18 +100,14 @@ def assert_within(
             )
 
 
-def assert_states(
-    optimizer: torch.optim.Optimizer, tensors: Sequence[torch.Tensor], reference: Reference
-) -> None:
+def assert_states(optimizer: torch.optim.Optimizer, tensors: Sequence[torch.Tensor], reference: Reference) -> None:
     """Each state of a float64 optimizer equals the reference's state of the same name."""
     for i, p in enumerate(tensors):
         for key, value in optimizer.state.get(p, {}).items():
             expected = np.asarray(reference.states[i][key], dtype=np.float64)
             got = read_values([torch.as_tensor(value)])[0]
             largest = np.abs(expected).max(initial=0)
-            np.testing.assert_allclose(
-                got, expected, rtol=1e-9, atol=1e-12 * largest, err_msg=f"{key} of {i}"
-            )
+            np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12 * largest, err_msg=f"{key} of {i}")
 
 
 def follow(

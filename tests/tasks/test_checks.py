@@ -9,7 +9,12 @@ DATA = (torch.randn(40, 3), torch.randint(0, 2, (40,)))
 
 
 def make(**changes):
-    values = {"name": "mine", "data": lambda: DATA, "model": lambda: nn.Linear(3, 2), "loss": nn.functional.cross_entropy}
+    values = {
+        "name": "mine",
+        "data": lambda: DATA,
+        "model": lambda: nn.Linear(3, 2),
+        "loss": nn.functional.cross_entropy,
+    }
     return Task(**{**values, **changes})
 
 
@@ -20,7 +25,10 @@ def frozen():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"loss": lambda o, t: nn.functional.cross_entropy(o, t, reduction="none")}, r"not a scalar.*\(24, 2\).*\.mean\(\)"),
+        (
+            {"loss": lambda o, t: nn.functional.cross_entropy(o, t, reduction="none")},
+            r"not a scalar.*\(24, 2\).*\.mean\(\)",
+        ),
         ({"loss": lambda o, t: 0.5}, "not a scalar"),
         ({"loss": lambda o, t: o.detach().mean()}, "does not depend on the model"),
         ({"loss": lambda o, t: o.mean() * float("nan")}, "not finite before training"),

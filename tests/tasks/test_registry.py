@@ -65,5 +65,7 @@ def test_an_edited_file_is_read_again(file):
 
 def test_files_next_to_it_can_be_imported(file):
     (file.parent / "neighbour_of_mine.py").write_text("STEPS = 11\n")
-    file.write_text("from neighbour_of_mine import STEPS\n" + SOURCE.replace('name="first"', 'name="first", steps=STEPS'))
+    file.write_text(
+        "from neighbour_of_mine import STEPS\n" + SOURCE.replace('name="first"', 'name="first", steps=STEPS')
+    )
     assert find(f"{file}:first").steps == 11

@@ -96,7 +96,8 @@ class _Worker:
             start_new_session=True,
         )
         self._send(packed)
-        Thread(target=self._listen, daemon=True).start()
+        self._listener = Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _send(self, value: Any) -> None:
         assert self._process.stdin is not None
@@ -132,7 +133,8 @@ class _Worker:
         """End the process now."""
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._complaints):
+        self._listener.join()
+        for stream in (self._process.stdin, self._process.stdout, self._complaints):
             if stream is not None:
                 try:
                     stream.close()

@@ -5,7 +5,7 @@ uniform table (one row for each distinct pair of group values and step count) an
 slots for each tensor; the pass itself then runs over coordinates, adds up its reductions and stores what is new.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,6 +45,14 @@ class Pass:
             self.reloads[n] if n in self.reloads else n.name for n in self.body if n in self.reloads or n.op == "input"
         ]
         return tuple(dict.fromkeys(names))
+
+    def count_bytes(self, widths: Mapping[str, int]) -> tuple[int, int]:
+        """Bytes read and written a coordinate.
+
+        Args:
+            widths: bytes of one coordinate of each stream.
+        """
+        return sum(widths[s] for s in self.loads), sum(widths[s] for s, _ in self.stores)
 
     @property
     def operations(self) -> int:

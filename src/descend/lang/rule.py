@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, overload
 
 from descend.errors import RuleError, did_you_mean, message
+from descend.lang.bibliography import SOURCES
 from descend.lang.hyper import Hyper, read_hyper
 from descend.lang.ranges import Range
 
@@ -81,6 +82,32 @@ class Rule:
     def defaults(self) -> dict[str, Any]:
         """Default of each hyper-parameter."""
         return {name: h.default for name, h in self.hypers.items()}
+
+    @property
+    def sources(self) -> list[str]:
+        """Where the method was published; a key that is not in the bibliography stands for itself."""
+        return [SOURCES.get(key, key) for key in self.cite]
+
+    def latex(self, **options: object) -> str:
+        """The formula in LaTeX, one aligned line a value, from the same trace as the kernels.
+
+        Args:
+            options: structural options off their defaults, such as ``amsgrad=True``.
+        """
+        from descend.lang.typeset import typeset  # typeset traces rules, so it stands above them
+
+        lines = (line.replace(" = ", " &= ", 1) for line in typeset(self, latex=True, **options))
+        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+    def text(self, **options: object) -> str:
+        """The formula in Unicode text, one line a value, from the same trace as the kernels.
+
+        Args:
+            options: structural options off their defaults, such as ``amsgrad=True``.
+        """
+        from descend.lang.typeset import typeset
+
+        return "\n".join(typeset(self, **options))
 
     def variant(
         self,

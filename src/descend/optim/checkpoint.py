@@ -36,8 +36,10 @@ def save(optimizer: "Optimizer", *, copy: bool) -> dict[str, Any]:
     for group in optimizer.param_groups:
         for p in group["params"]:
             numbers.setdefault(id(p), len(numbers))
-        extra = {"updates": optimizer.clock.updates,
-                 "decoupled_weight_decay": options.resolve_decay(optimizer.rule, group) == "decoupled"}  # fmt: skip
+        extra = {
+            "updates": optimizer.clock.updates,
+            "decoupled_weight_decay": options.resolve_decay(optimizer.rule, group) == "decoupled",
+        }
         kept = {k: deepcopy(v) for k, v in group.items() if k != "params"}
         packed.append({**kept, **extra, "params": [numbers[id(p)] for p in group["params"]]})
     state: dict[int, dict[str, Any]] = {}
@@ -57,8 +59,11 @@ def _pack(rule: Rule, group: dict[str, Any], p: Tensor, own: Mapping[str, Any] |
     """One parameter's states: torch's full set of keys, also those whose values a folded zero has made needless."""
     if not own:
         return {}
-    entry = {k: (v.clone() if copy or k == "step" else v) if isinstance(v, Tensor) else v
-             for k, v in own.items() if k != "step" or rule.counts}  # fmt: skip
+    entry = {
+        k: (v.clone() if copy or k == "step" else v) if isinstance(v, Tensor) else v
+        for k, v in own.items()
+        if k != "step" or rule.counts
+    }
     for state in _expected(rule, group):
         if state.key not in entry:
             entry[state.key] = allocate_state(state, p, group)
@@ -89,8 +94,10 @@ def load(optimizer: "Optimizer", state_dict: dict[str, Any]) -> None:
         state_dict = state_dict if changed is None else changed
     saved = state_dict["param_groups"]
     pairs = _match(optimizer, saved)
-    new_groups = [_load_group(optimizer, i, group, saved[i], bool(state_dict["state"]))
-                  for i, group in enumerate(optimizer.param_groups)]  # fmt: skip
+    new_groups = [
+        _load_group(optimizer, i, group, saved[i], bool(state_dict["state"]))
+        for i, group in enumerate(optimizer.param_groups)
+    ]
     states: dict[Tensor, dict[str, Any]] = {}
     narrowed: list[str] = []
     for p, key, label, group in pairs:
@@ -123,24 +130,40 @@ def _match(optimizer: "Optimizer", saved: list[dict[str, Any]]) -> list[tuple[Te
     """
     ours, name = optimizer.param_groups, type(optimizer).__name__
     if len(ours) != len(saved):
-        raise CheckpointError(message(f"{name}: the checkpoint has {len(saved)} parameter groups",
-                                      allowed=f"{len(ours)}, as here", do="Make the optimizer with the same groups"))  # fmt: skip
-    entries = [(p, label_of(g, i, j), i, (g.get("param_names") or [None] * len(g["params"]))[j])
-               for i, g in enumerate(ours) for j, p in enumerate(g["params"])]  # fmt: skip
+        raise CheckpointError(
+            message(
+                f"{name}: the checkpoint has {len(saved)} parameter groups",
+                allowed=f"{len(ours)}, as here",
+                do="Make the optimizer with the same groups",
+            )
+        )
+    entries = [
+        (p, label_of(g, i, j), i, (g.get("param_names") or [None] * len(g["params"]))[j])
+        for i, g in enumerate(ours)
+        for j, p in enumerate(g["params"])
+    ]
     if all("param_names" in g for g in (*ours, *saved)):
         keys = {_strip(n): k for g in saved for n, k in zip(g["param_names"], g["params"], strict=True)}
         wanted = {_strip(str(n)) for *_, n in entries}
         missing, unexpected = sorted(wanted - keys.keys()), sorted(keys.keys() - wanted)
         if missing or unexpected:
-            raise CheckpointError(message(f"{name}: parameter names do not fit; missing in the checkpoint: {missing}; "
-                                          f"unexpected: {unexpected}", do="Rename the checkpoint's param_names, or save and "
-                                          "load with the same model"))  # fmt: skip
+            raise CheckpointError(
+                message(
+                    f"{name}: parameter names do not fit; missing in the checkpoint: {missing}; "
+                    f"unexpected: {unexpected}",
+                    do="Rename the checkpoint's param_names, or save and load with the same model",
+                )
+            )
         return [(p, keys[_strip(str(n))], label, i) for p, label, i, n in entries]
     for i, (own, other) in enumerate(zip(ours, saved, strict=True)):
         if len(own["params"]) != len(other["params"]):
-            raise CheckpointError(message(f"{name}: group {i} of the checkpoint has {len(other['params'])} parameters",
-                                          allowed=f"{len(own['params'])}, as here",
-                                          do="Make the optimizer from model.named_parameters() to match by name"))  # fmt: skip
+            raise CheckpointError(
+                message(
+                    f"{name}: group {i} of the checkpoint has {len(other['params'])} parameters",
+                    allowed=f"{len(own['params'])}, as here",
+                    do="Make the optimizer from model.named_parameters() to match by name",
+                )
+            )
     numbers = [k for g in saved for k in g["params"]]
     return [(p, k, label, i) for (p, label, i, _), k in zip(entries, numbers, strict=True)]
 
@@ -163,8 +186,12 @@ def _load_group(
     rule, where = optimizer.rule, f"{type(optimizer).__name__}, group {index} of the checkpoint"
     foreign = [k for k in saved if k not in optimizer.defaults and k in options.EVERY_HYPER]
     if foreign:
-        raise CheckpointError(message(f"{where} has the options {foreign}, which {rule.name} does not have: it belongs to "
-                                      "another method", do="Load it into an optimizer of its own method"))  # fmt: skip
+        raise CheckpointError(
+            message(
+                f"{where} has the options {foreign}, which {rule.name} does not have: it belongs to another method",
+                do="Load it into an optimizer of its own method",
+            )
+        )
     new = dict(own)
     if started:
         new |= {k: h.default for k, h in rule.hypers.items() if h.structural}
@@ -196,9 +223,13 @@ def _load_state(
     present = {k for k, v in saved.items() if v is not None}
     missing = sorted({s.key for s in _expected(rule, group)} - present)
     if unknown or missing:
-        raise CheckpointError(message(f"{rule.name}: the checkpoint's state of {label} is of another method or of other "
-                                      f"options; unexpected: {unknown}; missing: {missing}",
-                                      allowed=", ".join(["step", *known])))  # fmt: skip
+        raise CheckpointError(
+            message(
+                f"{rule.name}: the checkpoint's state of {label} is of another method or of other "
+                f"options; unexpected: {unknown}; missing: {missing}",
+                allowed=", ".join(["step", *known]),
+            )
+        )
     loaded: dict[str, Any] = {
         "step": torch.tensor(float(saved.get("step", 1.0 if saved else 0.0)), dtype=torch.float32)
     }
@@ -210,9 +241,13 @@ def _load_state(
             loaded[key] = tensor.detach().to(torch.float64, copy=True).reshape(())
             continue
         if tensor.shape != p.shape:
-            raise CheckpointError(message(f"{rule.name}: {key!r} of {label} has shape {tuple(tensor.shape)} in the checkpoint",
-                                          allowed=f"{tuple(p.shape)}, the parameter's",
-                                          do="Load into the model that it was saved from"))  # fmt: skip
+            raise CheckpointError(
+                message(
+                    f"{rule.name}: {key!r} of {label} has shape {tuple(tensor.shape)} in the checkpoint",
+                    allowed=f"{tuple(p.shape)}, the parameter's",
+                    do="Load into the model that it was saved from",
+                )
+            )
         dtype = state_dtype(p)
         if torch.promote_types(tensor.dtype, dtype) != dtype:
             narrowed.append(f"{key} of {label} from {tensor.dtype} to {dtype}")

@@ -88,18 +88,23 @@ class Clock:
         present = dict(_entries(group))[key] if "[" in key else group[key]
         if key == "lr" and "initial_lr" in group:
             raise OptionError(
-                message(f"Group {index}: its lr follows the schedule {self._parse(group['schedules']['lr'])!r} and a torch "
-                        "LRScheduler as well (the group has an 'initial_lr')", do="Keep one of the two")
-            )  # fmt: skip
+                message(
+                    f"Group {index}: its lr follows the schedule {self._parse(group['schedules']['lr'])!r} and a torch "
+                    "LRScheduler as well (the group has an 'initial_lr')",
+                    do="Keep one of the two",
+                )
+            )
         if written is None or present == written:
             return None
         if key == "lr" and float(present) == 0.0:
             return 0.0
         raise OptionError(
-            message(f"Group {index}: {key} was set to {float(present):g}, but it follows the schedule "
-                    f"{self._parse(group['schedules'][key])!r}",
-                    do=f"Delete group['schedules'][{key!r}] to take over by hand, or give the optimizer another schedule")
-        )  # fmt: skip
+            message(
+                f"Group {index}: {key} was set to {float(present):g}, but it follows the schedule "
+                f"{self._parse(group['schedules'][key])!r}",
+                do=f"Delete group['schedules'][{key!r}] to take over by hand, or give the optimizer another schedule",
+            )
+        )
 
     def _parse(self, data: Any) -> Schedule:
         text = repr(data)

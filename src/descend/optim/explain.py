@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from descend.backends.base import WORK
+from descend.lang.fold import build_program, fold_zeros, split_options
+from descend.lang.rule import Rule
+from descend.lang.weave import default_structure
 
 if TYPE_CHECKING:
     from descend.optim.optimizer import Optimizer
@@ -38,6 +41,39 @@ class Part:
 
 
 @dataclass(frozen=True)
+class PassCost:
+    """What one pass over memory costs a coordinate of a float32 parameter.
+
+    Args:
+        bytes_read: from memory.
+        bytes_written: to memory.
+        operations: arithmetic.
+    """
+
+    bytes_read: int
+    bytes_written: int
+    operations: int
+
+
+def price(rule: Rule, **options: object) -> list[PassCost]:
+    """The cost of each pass of a rule.
+
+    Args:
+        rule: the method.
+        options: hyper-parameters off their defaults.
+    """
+    values = {**rule.defaults, **options}
+    _, numbers = split_options(rule, values)
+    structure = default_structure(rule, **options)
+    zeros = {
+        k for k, v in numbers.items() if v == 0 and k != "lr" and (k != "weight_decay" or structure.decay == "own")
+    }
+    program = build_program(rule, fold_zeros(rule, structure, frozenset(zeros)))
+    widths = dict.fromkeys(program.streams, 4)
+    return [PassCost(*step.count_bytes(widths), step.operations) for step in program.passes]
+
+
+@dataclass(frozen=True)
 class Explanation:
     """What ``optimizer.explain()`` returns; prints as text.
 
@@ -62,8 +98,8 @@ class Explanation:
             states = ", ".join(part.state_keys) or "nothing"
             lines.append(
                 f"  {part.tensors} {part.dtype} tensors ({part.coordinates:,} numbers) on the {part.backend} backend, "
-                f"because {part.reason}: {part.passes} pass{'es' * (part.passes > 1)}, {part.bytes_moved:,} bytes moved "
-                f"and {part.operations:,} operations a step; remembers {states}."
+                f"because {part.reason}: {part.passes} pass{'es' * (part.passes > 1)}, {part.bytes_moved:,} bytes "
+                f"moved and {part.operations:,} operations a step; remembers {states}."
             )
         return "\n".join(lines)
 
@@ -81,10 +117,8 @@ def explain(optimizer: "Optimizer", plan: "StepPlan") -> Explanation:
         own = first.element_size()
         width = WORK[first.dtype].itemsize * (2 if first.is_complex() else 1)
         size = sum(p.numel() for p in unit.params)
-        moved = 0
-        for step in unit.program.passes:
-            streams = [*step.loads, *(name for name, _ in step.stores)]
-            moved += sum(own if name in ("p", "g") else width for name in streams)
+        widths = {s: own if s in ("p", "g") else width for s in unit.program.streams}
+        moved = sum(sum(step.count_bytes(widths)) for step in unit.program.passes)
         operations = sum(step.operations for step in unit.program.passes) * (2 if first.is_complex() else 1)
         kept = [optimizer.rule.states[letter] for letter in unit.program.states]
         full += sum(size * width if s.rate == "coordinate" else 8 * len(unit.params) for s in kept)
@@ -99,6 +133,6 @@ def explain(optimizer: "Optimizer", plan: "StepPlan") -> Explanation:
                 moved * size,
                 operations * size,
                 tuple(s.key for s in kept),
-            )  # fmt: skip
+            )
         )
     return Explanation(type(optimizer).__name__, tuple(parts), optimizer.state_bytes(), full)

@@ -44,10 +44,19 @@ def optimizer(rule: Rule, *, name: str | None = None, positional: tuple[str, ...
 
     __init__.__signature__ = _with_self(signature)
     module = rule.formula.__module__
-    cls = type(title, (Optimizer,), {
-        "rule": rule, "__init__": __init__, "__doc__": _describe(rule), "__module__": module,
-        "__signature__": signature, "__reduce__": _reduce, "__deepcopy__": _deepcopy,
-    })  # fmt: skip
+    cls = type(
+        title,
+        (Optimizer,),
+        {
+            "rule": rule,
+            "__init__": __init__,
+            "__doc__": _describe(rule),
+            "__module__": module,
+            "__signature__": signature,
+            "__reduce__": _reduce,
+            "__deepcopy__": _deepcopy,
+        },
+    )
     _made[rule] = cls
     return cls
 
@@ -60,8 +69,12 @@ def _make_signature(rule: Rule, positional: tuple[str, ...]) -> inspect.Signatur
     everything = {**options.FLAGS, "decoupled_weight_decay": False}
     parameters += [inspect.Parameter(n, plain, default=everything[n]) for n in positional]
     taken = {p.name for p in parameters}
-    rest = {**{n: rule.hypers[n].default for n in extra}, **options.group_defaults(rule), **options.WIDE,
-            "decoupled_weight_decay": rule.decay == "decoupled"}  # fmt: skip
+    rest = {
+        **{n: rule.hypers[n].default for n in extra},
+        **options.group_defaults(rule),
+        **options.WIDE,
+        "decoupled_weight_decay": rule.decay == "decoupled",
+    }
     parameters += [inspect.Parameter(n, keyword, default=v) for n, v in rest.items() if n not in taken]
     return inspect.Signature(parameters)
 
@@ -97,8 +110,10 @@ def _bind(signature: inspect.Signature, title: str, args: Any, kwargs: Mapping[s
 def _describe(rule: Rule) -> str:
     lines = [rule.doc, "", "Options (see also ``descend show " + rule.name + "``):"]
     lines += [f"    {n}: {h.describe_range()}; by default {h.default!r}." for n, h in rule.hypers.items()]
-    lines.append("Every optimizer also takes maximize, decay, weight_decay, clip_norm, clip_value, on_nonfinite, "
-                 "max_nonfinite, backend, and torch's flags.")  # fmt: skip
+    lines.append(
+        "Every optimizer also takes maximize, decay, weight_decay, clip_norm, clip_value, on_nonfinite, "
+        "max_nonfinite, backend, and torch's flags."
+    )
     return "\n".join(lines)
 
 
@@ -113,8 +128,12 @@ def _reduce(self: Optimizer) -> tuple[Any, ...]:
     for found in _find(module, path, type(self).__name__):
         if found is rule or getattr(found, "rule", None) is rule:
             return _rebuild, (module, path, type(self).__name__), self.__getstate__()
-    raise RuleError(message(f"{type(self).__name__} cannot be pickled: its rule {path!r} is not found in module {module!r}",
-                            do="Define the rule at the top level of a module; state_dict() saves it in any case"))  # fmt: skip
+    raise RuleError(
+        message(
+            f"{type(self).__name__} cannot be pickled: its rule {path!r} is not found in module {module!r}",
+            do="Define the rule at the top level of a module; state_dict() saves it in any case",
+        )
+    )
 
 
 def _find(module: str, path: str, title: str) -> list[Any]:

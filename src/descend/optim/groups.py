@@ -21,9 +21,12 @@ def collect(params: Any, owner: str) -> list[dict[str, Any]]:
     """
     if isinstance(params, Tensor):
         raise ParameterError(
-            message(f"{owner}: params is a single tensor", allowed="an iterable of tensors, named tensors or groups, "
-                    "or a module", do="Write [tensor]")
-        )  # fmt: skip
+            message(
+                f"{owner}: params is a single tensor",
+                allowed="an iterable of tensors, named tensors or groups, or a module",
+                do="Write [tensor]",
+            )
+        )
     if isinstance(params, torch.nn.Module):
         params = list(params.named_parameters())
     if isinstance(params, set | frozenset):
@@ -36,8 +39,12 @@ def collect(params: Any, owner: str) -> list[dict[str, Any]]:
         )
     listed = list(params)
     if not listed:
-        raise ParameterError(message(f"{owner}: the parameter list is empty",
-                                     do="A generator is used up by one pass: pass list(model.parameters())"))  # fmt: skip
+        raise ParameterError(
+            message(
+                f"{owner}: the parameter list is empty",
+                do="A generator is used up by one pass: pass list(model.parameters())",
+            )
+        )
     if isinstance(listed[0], dict):
         return [dict(g) for g in listed]
     return [{"params": listed}]
@@ -60,14 +67,23 @@ def split_names(params: Any, owner: str) -> Named:
     for item in params:
         name, tensor = item if isinstance(item, tuple) and len(item) == 2 else (None, item)
         if not isinstance(tensor, Tensor):
-            raise ParameterError(message(f"{owner}: an optimizer steps tensors", got=type(tensor).__name__,
-                                         allowed="tensors, or (name, tensor) pairs"))  # fmt: skip
+            raise ParameterError(
+                message(
+                    f"{owner}: an optimizer steps tensors",
+                    got=type(tensor).__name__,
+                    allowed="tensors, or (name, tensor) pairs",
+                )
+            )
         tensors.append(tensor)
         if name is not None:
             names.append(name)
     if names and len(names) != len(tensors):
-        raise ParameterError(message(f"{owner}: some parameters of a group are named and some are not",
-                                     do="Pass model.named_parameters(), or no names at all"))  # fmt: skip
+        raise ParameterError(
+            message(
+                f"{owner}: some parameters of a group are named and some are not",
+                do="Pass model.named_parameters(), or no names at all",
+            )
+        )
     return tensors, names or None
 
 
@@ -79,8 +95,12 @@ def check_tensors(tensors: list[Tensor], labels: list[str], differentiable: bool
     """
     for tensor, label in zip(tensors, labels, strict=True):
         if not differentiable and not (tensor.is_leaf or tensor.retains_grad):
-            raise ParameterError(message(f"{owner}: {label} is the result of an operation, not a leaf",
-                                         do="Optimize the tensor that it was computed from, or pass .detach()"))  # fmt: skip
+            raise ParameterError(
+                message(
+                    f"{owner}: {label} is the result of an operation, not a leaf",
+                    do="Optimize the tensor that it was computed from, or pass .detach()",
+                )
+            )
         if not (tensor.is_floating_point() or tensor.is_complex()):
             raise ParameterError(
                 message(f"{owner}: {label} holds {tensor.dtype}", allowed="floating or complex numbers")
@@ -88,8 +108,12 @@ def check_tensors(tensors: list[Tensor], labels: list[str], differentiable: bool
         if tensor.layout is not torch.strided:
             raise ParameterError(message(f"{owner}: {label} has layout {tensor.layout}", allowed="torch.strided"))
         if overlaps_itself(tensor):
-            raise ParameterError(message(f"{owner}: {label} is expanded: several of its elements are one number in memory",
-                                         do="Optimize the tensor that it was expanded from"))  # fmt: skip
+            raise ParameterError(
+                message(
+                    f"{owner}: {label} is expanded: several of its elements are one number in memory",
+                    do="Optimize the tensor that it was expanded from",
+                )
+            )
 
 
 def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:
@@ -104,8 +128,12 @@ def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:
         for i, tensor in enumerate(group["params"]):
             label = label_of(group, g, i)
             if id(tensor) in owners:
-                raise ParameterError(message(f"{owner}: {owners[id(tensor)]} and {label} are the same parameter",
-                                             do="List it once; it would be stepped twice"))  # fmt: skip
+                raise ParameterError(
+                    message(
+                        f"{owner}: {owners[id(tensor)]} and {label} are the same parameter",
+                        do="List it once; it would be stepped twice",
+                    )
+                )
             owners[id(tensor)] = label
             if tensor.layout is torch.strided and tensor.numel() and tensor.device.type != "meta" and tensor.data_ptr():
                 reach = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) + 1
@@ -113,8 +141,9 @@ def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:
     spans.sort()
     for (_, end, first), (start, _, second) in pairwise(spans):
         if start < end and not _interleaved(first, second, groups):
-            raise ParameterError(message(f"{owner}: {first} and {second} share memory",
-                                         do="Optimize the tensor that they are views of"))  # fmt: skip
+            raise ParameterError(
+                message(f"{owner}: {first} and {second} share memory", do="Optimize the tensor that they are views of")
+            )
 
 
 def _interleaved(first: str, second: str, groups: list[dict[str, Any]]) -> bool:

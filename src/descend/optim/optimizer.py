@@ -14,13 +14,18 @@ from descend.lang.rule import Rule
 from descend.optim import checkpoint, groups, options
 from descend.optim.batches import Moved
 from descend.optim.clock import Clock
-from descend.optim.explain import Explanation, explain
+from descend.optim.explain import Explanation, PassCost, explain, price
 from descend.optim.states import StateTable
 from descend.optim.step_plan import StepPlan
 
-_HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks", "_optimizer_state_dict_pre_hooks",
-          "_optimizer_state_dict_post_hooks", "_optimizer_load_state_dict_pre_hooks",
-          "_optimizer_load_state_dict_post_hooks")  # fmt: skip
+_HOOKS = (
+    "_optimizer_step_pre_hooks",
+    "_optimizer_step_post_hooks",
+    "_optimizer_state_dict_pre_hooks",
+    "_optimizer_state_dict_post_hooks",
+    "_optimizer_load_state_dict_pre_hooks",
+    "_optimizer_load_state_dict_post_hooks",
+)
 
 
 class Optimizer(torch.optim.Optimizer):
@@ -214,15 +219,19 @@ class Optimizer(torch.optim.Optimizer):
             self.nonfinite[label] = self.nonfinite.get(label, 0) + count
         names = ", ".join(f"{label} ({count} elements)" for label, count in found[:5])
         if self.wide["on_nonfinite"] == "raise":
-            raise NonFiniteError(f"Non-finite gradients in {names} at update {self.clock.updates}. Nothing was changed; "
-                                 'look there, lower the learning rate or set clip_norm=, or use on_nonfinite="skip".')  # fmt: skip
+            raise NonFiniteError(
+                f"Non-finite gradients in {names} at update {self.clock.updates}. Nothing was changed; "
+                'look there, lower the learning rate or set clip_norm=, or use on_nonfinite="skip".'
+            )
         if self.wide["on_nonfinite"] == "skip":
             self.skipped += 1
             self._skipped_in_a_row += 1
             limit = self.wide["max_nonfinite"]
             if limit is not None and self._skipped_in_a_row > limit:
-                raise NonFiniteError(f"{self._skipped_in_a_row} steps in a row had non-finite gradients, last in {names}; "
-                                     f"max_nonfinite={limit}. Nothing was changed by them.")  # fmt: skip
+                raise NonFiniteError(
+                    f"{self._skipped_in_a_row} steps in a row had non-finite gradients, last in {names}; "
+                    f"max_nonfinite={limit}. Nothing was changed by them."
+                )
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Reset all gradients.
@@ -244,6 +253,15 @@ class Optimizer(torch.optim.Optimizer):
     def explain(self) -> Explanation:
         """Which backend serves which tensors and why, bytes of state, bytes moved a step."""
         return explain(self, self._plan or self._make_plan(False))
+
+    @classmethod
+    def cost(cls, **options: Any) -> list[PassCost]:
+        """Bytes and operations a coordinate of each pass, for float32 parameters.
+
+        Args:
+            options: hyper-parameters off their defaults, such as ``momentum=0.9``.
+        """
+        return price(cls.rule, **options)
 
     def state_bytes(self) -> int:
         """Bytes of state that the optimizer holds now."""

@@ -64,9 +64,11 @@ def translate(rule: Rule, options: dict[str, Any], owner: str) -> dict[str, Any]
         return options
     if options.get("decay") is not None:
         raise OptionError(
-            message(f"{owner}: decoupled_weight_decay={decoupled} and decay={options['decay']!r} contradict each other",
-                    do='Keep one; decoupled_weight_decay=True means decay="decoupled", False decay="l2"')
-        )  # fmt: skip
+            message(
+                f"{owner}: decoupled_weight_decay={decoupled} and decay={options['decay']!r} contradict each other",
+                do='Keep one; decoupled_weight_decay=True means decay="decoupled", False decay="l2"',
+            )
+        )
     return {**options, "decay": "decoupled" if decoupled else "l2"}
 
 
@@ -128,9 +130,12 @@ def _check_decay(rule: Rule, full: Mapping[str, Any], owner: str) -> None:
     amount = full["weight_decay"]
     if full["decay"] is None and rule.decay is None and not isinstance(amount, Schedule) and float(amount) != 0.0:
         raise OptionError(
-            message(f"{owner}: weight_decay={amount!r} without a kind of decay; the method has none of its own",
-                    allowed=f"decay={' | '.join(map(repr, DECAYS))}", do='Most people want decay="decoupled"')
-        )  # fmt: skip
+            message(
+                f"{owner}: weight_decay={amount!r} without a kind of decay; the method has none of its own",
+                allowed=f"decay={' | '.join(map(repr, DECAYS))}",
+                do='Most people want decay="decoupled"',
+            )
+        )
 
 
 def _holds_schedule(options: Mapping[str, Any]) -> bool:

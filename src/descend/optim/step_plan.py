@@ -170,9 +170,18 @@ class StepPlan:
         keys = {letter: self.rule.states[letter].key for letter in program.states}
         states = {letter: [state[p].get(k) if p in state else None for p in params] for letter, k in keys.items()}
         unit = Unit(
-            self.rule, program, [m for _, m in entries], params, steps, states, backend, reason,
-            self.read_numbers, state, differentiable,
-        )  # fmt: skip
+            self.rule,
+            program,
+            [m for _, m in entries],
+            params,
+            steps,
+            states,
+            backend,
+            reason,
+            self.read_numbers,
+            state,
+            differentiable,
+        )
         for j, p in enumerate(params):
             if p in state:
                 state.adopt(p, "step", steps[j])
@@ -182,9 +191,11 @@ class StepPlan:
         sizes = {len(u.program.totals) for u in self.units}
         if len(sizes) > 1:
             raise OptionError(
-                message(f"{self.rule.name}: groups whose options differ take different sums over all tensors",
-                        do="Give every group the same structural options")
-            )  # fmt: skip
+                message(
+                    f"{self.rule.name}: groups whose options differ take different sums over all tensors",
+                    do="Give every group the same structural options",
+                )
+            )
         size = max(sizes, default=0)
         return np.zeros(size) if any(u.backend == "cpu" for u in self.units) else [0.0] * size
 
@@ -195,14 +206,18 @@ class StepPlan:
             kept = state.get(rule_state.key)
             if kept is not None and rule_state.rate == "coordinate" and kept.dtype != state_dtype(p):
                 raise ParameterError(
-                    message(f"{label} has become {p.dtype} while its {rule_state.key!r} is {kept.dtype}",
-                            do="Change the dtype first and make the optimizer afterwards; load_state_dict() carries the state")
-                )  # fmt: skip
+                    message(
+                        f"{label} has become {p.dtype} while its {rule_state.key!r} is {kept.dtype}",
+                        do="Change the dtype first, make the optimizer afterwards; load_state_dict() carries the state",
+                    )
+                )
             if kept is not None and rule_state.rate == "coordinate" and kept.shape != p.shape:
                 raise ParameterError(
-                    message(f"{label} has shape {tuple(p.shape)} while its {rule_state.key!r} has {tuple(kept.shape)}",
-                            do="Make a new optimizer for the new parameter")
-                )  # fmt: skip
+                    message(
+                        f"{label} has shape {tuple(p.shape)} while its {rule_state.key!r} has {tuple(kept.shape)}",
+                        do="Make a new optimizer for the new parameter",
+                    )
+                )
 
 
 def choose_backend(p: Tensor, group: Mapping[str, Any], wanted: str, label: str) -> tuple[str, str]:

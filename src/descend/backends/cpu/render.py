@@ -114,9 +114,13 @@ def render(program: Program, storage: Storage, machine: str) -> str:
     float_state = template.FLOAT_STATE.get(machine, dict.fromkeys(("remember", "adopt", "restore"), ""))
     parts = [template.INTRINSICS.get(machine, ""), declare()]
     for step in program.passes:
-        parts += [_render_span(program, step, storage), _render_run(program, step, storage),
-                  _render_enter(program, step), _render_finish(program, step),
-                  template.STAGE.format(k=step.index, **float_state)]  # fmt: skip
+        parts += [
+            _render_span(program, step, storage),
+            _render_run(program, step, storage),
+            _render_enter(program, step),
+            _render_finish(program, step),
+            template.STAGE.format(k=step.index, **float_state),
+        ]
     return "\n".join(parts)
 
 
@@ -214,9 +218,13 @@ def _render_enter(program: Program, step: Pass) -> str:
     for node in step.columns:
         rows.write_scalar(node, "%u", program.columns[node])
     return template.ENTER.format(
-        k=step.index, rows=rows.text(), tensors=_render_tensors(program, step), inputs=len(program.inputs),
-        columns=len(program.columns), slots=len(program.slots),
-    )  # fmt: skip
+        k=step.index,
+        rows=rows.text(),
+        tensors=_render_tensors(program, step),
+        inputs=len(program.inputs),
+        columns=len(program.columns),
+        slots=len(program.slots),
+    )
 
 
 def _render_tensors(program: Program, step: Pass) -> str:

@@ -48,8 +48,10 @@ def write(key: str, code: bytes) -> None:
             file.write(hashlib.sha256(code).digest() + code)
         os.replace(name, place / key)
     except OSError as error:
-        _warn_once(f"Kernels cannot be kept in {place} ({error.strerror}), so each process compiles its own; "
-                   "set DESCEND_CACHE_DIR to a folder that you can write.")  # fmt: skip
+        _warn_once(
+            f"Kernels cannot be kept in {place} ({error.strerror}), so each process compiles its own; "
+            "set DESCEND_CACHE_DIR to a folder that you can write."
+        )
 
 
 def _is_private(place: Path) -> bool:
@@ -64,8 +66,10 @@ def _is_private(place: Path) -> bool:
         return True
     if facts.st_uid == os.getuid() and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return True
-    _warn_once(f"The kernel folder {place} can be written by others and holds machine code, so it is not used; "
-               f"run chmod 700 on it or set DESCEND_CACHE_DIR.")  # fmt: skip
+    _warn_once(
+        f"The kernel folder {place} can be written by others and holds machine code, so it is not used; "
+        f"run chmod 700 on it or set DESCEND_CACHE_DIR."
+    )
     return False
 
 

@@ -1,0 +1,23 @@
+"""The sources of the methods: what ``cite=`` refers to."""
+
+SOURCES: dict[str, str] = {
+    "chen2023": "Chen et al. (2023). Symbolic discovery of optimization algorithms. arXiv:2302.06675.",
+    "dozat2016": "Dozat (2016). Incorporating Nesterov momentum into Adam. ICLR workshop.",
+    "duchi2011": "Duchi, Hazan, Singer (2011). Adaptive subgradient methods for online learning and stochastic "
+    "optimization. JMLR 12.",
+    "graves2013": "Graves (2013). Generating sequences with recurrent neural networks. arXiv:1308.0850.",
+    "hinton2012": "Hinton (2012). Neural networks for machine learning, lecture 6.5: rmsprop.",
+    "kingma2015": "Kingma, Ba (2015). Adam: a method for stochastic optimization. ICLR. arXiv:1412.6980.",
+    "liu2020": "Liu et al. (2020). On the variance of the adaptive learning rate and beyond. ICLR. arXiv:1908.03265.",
+    "loshchilov2019": "Loshchilov, Hutter (2019). Decoupled weight decay regularization. ICLR. arXiv:1711.05101.",
+    "polyak1964": "Polyak (1964). Some methods of speeding up the convergence of iteration methods. USSR Comput. "
+    "Math. Math. Phys. 4.",
+    "reddi2018": "Reddi, Kale, Kumar (2018). On the convergence of Adam and beyond. ICLR. arXiv:1904.09237.",
+    "robbins1951": "Robbins, Monro (1951). A stochastic approximation method. Ann. Math. Statist. 22.",
+    "sutskever2013": "Sutskever, Martens, Dahl, Hinton (2013). On the importance of initialization and momentum in "
+    "deep learning. ICML.",
+    "you2017": "You, Gitman, Ginsburg (2017). Large batch training of convolutional networks. arXiv:1708.03888.",
+    "you2020": "You et al. (2020). Large batch optimization for deep learning: training BERT in 76 minutes. ICLR. "
+    "arXiv:1904.00962.",
+    "zeiler2012": "Zeiler (2012). ADADELTA: an adaptive learning rate method. arXiv:1212.5701.",
+}

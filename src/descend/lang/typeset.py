@@ -1,0 +1,158 @@
+"""Setting a formula in type: LaTeX for pages, Unicode for terminals, both from the traced graph."""
+
+from dataclasses import dataclass, field
+
+from descend.lang.graph import Graph, Node, walk
+from descend.lang.rule import Rule
+from descend.lang.symbol import Symbol
+from descend.lang.trace import Structure
+from descend.lang.weave import default_structure, trace_plain
+from descend.lang.words import WORDS
+
+GREEK = {
+    "lr": "η",
+    "betas": "β",
+    "eps": "ε",
+    "weight_decay": "λ",
+    "momentum": "μ",
+    "mu": "μ",
+    "dampening": "τ",
+    "trust_coefficient": "τ",
+    "momentum_decay": "ψ",
+    "rho": "ρ",
+    "alpha": "α",
+    "p": "θ",
+    "phi": "φ",
+}
+"""Letters of names that papers write in Greek."""
+
+LATEX_GREEK = dict(zip("ηβελμτψραθφ", ("eta", "beta", "epsilon", "lambda", "mu", "tau", "psi", "rho", "alpha", "theta",
+                                      "phi"), strict=True))  # fmt: skip
+SUBSCRIPTS = str.maketrans("0123456789t+-", "₀₁₂₃₄₅₆₇₈₉ₜ₊₋")
+
+
+@dataclass
+class _Setter:
+    """Writes nodes in one style.
+
+    Args:
+        latex: LaTeX rather than Unicode.
+        names: values that have a name of their own.
+    """
+
+    latex: bool
+    names: dict[Node, str] = field(default_factory=dict)
+
+    def letter(self, name: str, when: str = "") -> str:
+        """A name as the papers write it: ``m_hat`` with a hat, ``betas[0]`` as beta_1; ``when`` is its time."""
+        stem, _, index = name.partition("[")
+        below = str(int(index[:-1]) + 1) if index else ""
+        if len(stem) == 2 and stem[0] == "b" and stem[1].isdigit():
+            stem, below = "betas", stem[1]
+        if stem.endswith("_inf"):
+            stem, below = stem.removesuffix("_inf"), r"\infty" if self.latex else "∞"
+        prime = "'" if self.latex else "′"
+        stem, _, after = stem.partition("_next")
+        stem, hat, _ = stem.partition("_hat")
+        greek = GREEK.get(stem)
+        stem += prime * (name.endswith("_next") and not after)
+        below += when
+        if self.latex:
+            base = f"\\{LATEX_GREEK[greek]}" if greek else (stem if len(stem) == 1 else rf"\mathrm{{{stem}}}")
+            base = base.replace("_", r"\_") + prime * (greek is not None and name.endswith("_next"))
+            return (rf"\hat{{{base}}}" if hat else base) + (f"_{{{below}}}" if below else "")
+        base = greek + prime * name.endswith("_next") if greek else stem
+        return base + ("\u0302" if hat else "") + below.translate(SUBSCRIPTS)
+
+    def write(self, node: Node, level: int = 0) -> str:
+        """A node, in parentheses where it binds weaker than ``level``."""
+        if node in self.names:
+            return self.names[node]
+        return self.define(node, level)
+
+    def define(self, node: Node, level: int = 0) -> str:
+        """A node written out, though it may have a name."""
+        if node.op == "input":
+            return self.letter(node.name)
+        if node.op == "const":
+            return f"{node.value:g}"
+        if node.op == "ne" and node.args[0].name == "fresh":
+            return r"\text{first step}" if self.latex else "first step"
+        if node.op == "sqrt" and node.args[0].op == "reduce":
+            inner = self.write(node.args[0].args[0])
+            return rf"\lVert {inner} \rVert" if self.latex else f"‖{inner}‖"
+        if node.op == "reduce":
+            inner = self.write(node.args[0], 2)
+            squared = "^2" if node.name == "sumsq" else ""
+            return (r"\sum " if self.latex else "Σ ") + inner + squared
+        word = WORDS[node.op]
+        text = (word.latex if self.latex else word.text).format(*self._arguments(node))
+        if word.level >= level:
+            return text
+        return rf"\left({text}\right)" if self.latex else f"({text})"
+
+    def _arguments(self, node: Node) -> list[str]:
+        enclosed = node.op not in ("add", "sub", "mul", "div", "neg", "pow")
+        if enclosed or (self.latex and node.op == "div"):
+            return [self.write(a) for a in node.args]
+        own = WORDS[node.op].level
+        right = own if node.op in ("add", "mul") else own + 1
+        if node.op == "pow":
+            return [self.write(node.args[0], 5), self.write(node.args[1], 0 if self.latex else 5)]
+        return [self.write(a, own if i == 0 and node.op != "neg" else right) for i, a in enumerate(node.args)]
+
+
+def typeset(rule: Rule, *, latex: bool = False, **options: object) -> list[str]:
+    """The lines of a formula, in the order in which a person computes them.
+
+    Args:
+        rule: the method.
+        latex: LaTeX rather than Unicode text.
+        options: structural options off their defaults, such as ``amsgrad=True``.
+    """
+    structure = default_structure(rule, **options)
+    trace, inputs = trace_plain(rule, structure)
+    setter = _Setter(latex)
+    before = "t-1"
+    p, g = setter.letter("p", before), setter.letter("g", "t")
+    setter.names |= {inputs["p"]: p, inputs["g"]: g}
+    arrow = r"\leftarrow" if latex else "←"
+    lines = [f"{g} {arrow} {g} + {_product(setter, 'weight_decay', p)}"] if structure.decay == "l2" else []
+    wanted = [*trace.states.values(), trace.delta]
+    for node in walk(wanted):
+        if node.op == "input" and node.name in trace.states:
+            setter.names[node] = setter.letter(node.name, before)
+    named = {value.node: name for name, value in trace.names.items() if isinstance(value, Symbol)}
+    named |= {node: letter for letter, node in trace.states.items()}
+    for node in walk(wanted):
+        if node in named and node not in setter.names and node.op not in ("input", "const"):
+            name = setter.letter(named[node], "t" if node.rate > 0 else "")
+            lines.append(f"{name} = {setter.define(node)}")
+            setter.names[node] = name
+    lines.append(_set_update(setter, trace.graph, trace.delta, structure, p))
+    return lines
+
+
+def _product(setter: _Setter, name: str, p: str) -> str:
+    return setter.letter(name) + (r" \, " if setter.latex else "·") + p
+
+
+def _set_update(setter: _Setter, graph: Graph, delta: Node, structure: Structure, p: str) -> str:
+    """The last line: the new parameter."""
+    kept = p
+    if structure.decay == "decoupled":
+        minus = "-" if setter.latex else "−"
+        shrink = f"1 {minus} " + _product(setter, "lr", setter.letter("weight_decay"))
+        kept = rf"\left({shrink}\right) {p}" if setter.latex else f"({shrink})·{p}"
+    minus = "-" if setter.latex else "−"
+    positive = _strip_minus(graph, delta) if delta not in setter.names else None
+    joined = f"{kept} {minus} {setter.write(positive, 2)}" if positive else f"{kept} + {setter.write(delta, 1)}"
+    return f"{setter.letter('p', 't')} = {joined}"
+
+
+def _strip_minus(graph: Graph, node: Node) -> Node | None:
+    """The node without the minus sign that it begins with; None if it begins with none."""
+    if node.op == "neg":
+        return node.args[0]
+    first = _strip_minus(graph, node.args[0]) if node.op in ("mul", "div") else None
+    return graph.apply(node.op, first, node.args[1]) if first else None

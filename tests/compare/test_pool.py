@@ -1,0 +1,108 @@
+import os
+
+import pytest
+import torch
+
+from compare.workloads import CLOUDS, FILE
+from descend.compare.contender import Contender
+from descend.compare.jobs import Bench, Briefing, portable
+from descend.compare.pool import execute
+from descend.compare.protocol import Trial
+from descend.errors import BackendError, TaskError
+
+SGD = Contender("sgd", "SGD", "SGD", (0.1,))
+TIMES = ("seconds", "optimizer_seconds", "first_step_seconds", "seconds_to_target")
+
+
+def trial(seed=0, task="mine", stage="search", lr=0.1):
+    return Trial(task, "sgd", "i", lr, seed, stage)
+
+
+def brief(tmp_path, extra="pass"):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE.format(extra=extra))
+    return Briefing({"mine": portable(f"{path}:mine")}, [SGD])
+
+
+def collect(briefing, trials, workers, follow=lambda trial: ()):
+    found = {}
+
+    def on_record(done, record):
+        found[done.seed] = {k: v for k, v in record.items() if k not in TIMES}
+        return follow(done)
+
+    execute(briefing, trials, on_record, workers)
+    return found
+
+
+def test_two_processes_give_what_one_gives_although_the_model_talks(tmp_path):
+    briefing = brief(tmp_path)
+    trials = [trial(seed) for seed in range(3)]
+
+    def follow(done):
+        return [trial(7, stage="final")] if done.seed == 2 else []
+
+    apart = collect(briefing, trials, 2, follow)
+    assert set(apart) == {0, 1, 2, 7}
+    assert apart == collect(briefing, trials, 0, follow)
+
+
+def test_a_run_that_fails_is_named_and_no_process_is_left(tmp_path):
+    before = children()
+    with pytest.raises(TaskError, match="sgd at lr=0.1, seed 0, failed on task 'mine': ValueError: on purpose"):
+        collect(brief(tmp_path, "raise ValueError('on purpose')"), [trial()], 2)
+    assert children() == before
+
+
+def test_a_process_that_dies_twice_at_one_trial_ends_the_comparison(tmp_path):
+    with pytest.raises(BackendError, match="worker processes die at sgd, lr=0.1, task 'mine'.*--workers 0"):
+        collect(brief(tmp_path, "os._exit(3)"), [trial()], 1)
+
+
+def test_a_process_that_dies_once_is_replaced(tmp_path):
+    mark = tmp_path / "mark"
+    extra = f"os.path.exists({str(mark)!r}) or (open({str(mark)!r}, 'w').close(), os._exit(3))"
+    assert set(collect(brief(tmp_path, extra), [trial()], 1)) == {0}
+
+
+def children():
+    return {pid for pid in os.listdir("/proc") if pid.isdigit() and parent_of(pid) == os.getpid()}
+
+
+def parent_of(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stream:
+            return int(stream.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+def test_here_a_failing_run_is_named_too(tmp_path):
+    with pytest.raises(TaskError, match="failed on task 'mine': ValueError: on purpose"):
+        collect(brief(tmp_path, "raise ValueError('on purpose')"), [trial()], 0)
+
+
+def test_here_one_thread_is_used_and_the_callers_number_put_back(tmp_path):
+    seen = []
+    before = torch.get_num_threads()
+    execute(
+        Briefing({"clouds": CLOUDS}, [SGD]),
+        [trial(task="clouds")],
+        lambda *a: seen.append(torch.get_num_threads()) or (),
+        0,
+    )
+    assert seen == [1] and torch.get_num_threads() == before
+
+
+def test_what_lives_only_here_does_not_travel():
+    from dataclasses import replace
+
+    assert Briefing({"clouds": CLOUDS}, [SGD]).packed() is not None
+    assert Briefing({"clouds": replace(CLOUDS, loss=lambda o, t: o.mean())}, [SGD]).packed() is None
+    scripted = type("Mine", (torch.optim.SGD,), {"__module__": "__main__"})
+    assert Briefing({}, [Contender("m", "M", scripted, (0.1,))]).packed() is None
+
+
+def test_another_budget_reaches_the_runs(tmp_path):
+    bench = Bench(Briefing({"clouds": CLOUDS}, [SGD], steps=5))
+    assert bench.do(trial(task="clouds"))["updates"] == 5

@@ -1,0 +1,121 @@
+import errno
+import json
+import os
+
+import pytest
+
+from compare.workloads import protocol, record
+from descend.compare.records import PROTOCOL, RUNS, RecordFile, read_runs, write_atomically
+from descend.errors import RecordError
+
+
+def fill(folder, count=3):
+    with RecordFile(folder, protocol()) as file:
+        for seed in range(count):
+            file.append(record(seed=seed))
+    return folder / RUNS
+
+
+def seeds(folder):
+    with RecordFile(folder, protocol()) as file:
+        return [r["seed"] for r in file.records]
+
+
+def test_runs_come_back_as_they_went_in_one_a_line(tmp_path):
+    path = fill(tmp_path)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["seed"] for line in lines] == [0, 1, 2]
+    assert lines[0] == {"schema": 1, "protocol": protocol().digest, **record(seed=0)}
+    assert seeds(tmp_path) == [0, 1, 2]
+
+
+def test_every_cut_of_the_last_line_loses_that_run_alone(tmp_path):
+    path = fill(tmp_path)
+    whole = path.read_bytes()
+    ends = [i + 1 for i, byte in enumerate(whole) if byte == 10]
+    for cut in (ends[1] + 1, ends[1] + 40, ends[2] - 1):
+        path.write_bytes(whole[:cut])
+        assert seeds(tmp_path) == [0, 1]
+        with RecordFile(tmp_path, protocol()) as file:
+            file.append(record(seed=7))
+        assert seeds(tmp_path) == [0, 1, 7]
+
+
+@pytest.mark.parametrize("damage", [b"{}\n", b"not json\n", b"\xff\xfe\n", b"3\n"])
+def test_a_damaged_line_in_the_middle_is_named(tmp_path, damage):
+    path = fill(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + damage + lines[2])
+    with pytest.raises(RecordError, match="line 2 of .* is not a record"):
+        seeds(tmp_path)
+
+
+def test_another_layout_is_refused(tmp_path):
+    path = fill(tmp_path, 1)
+    path.write_text(path.read_text().replace('"schema":1', '"schema":2'))
+    with pytest.raises(RecordError, match="another layout: got 2; allowed: 1"):
+        seeds(tmp_path)
+
+
+def test_another_protocol_is_refused_and_the_difference_named(tmp_path):
+    fill(tmp_path)
+    with pytest.raises(RecordError, match="another protocol .steps: 12 there, 99 here.*--out"):
+        RecordFile(tmp_path, protocol(steps=99))
+    assert seeds(tmp_path) == [0, 1, 2], "the refusal has released the folder"
+
+
+@pytest.mark.parametrize(("text", "words"), [(None, "is missing beside"), ("{", "is damaged")])
+def test_runs_without_their_protocol_are_refused(tmp_path, text, words):
+    fill(tmp_path)
+    (tmp_path / PROTOCOL).unlink() if text is None else (tmp_path / PROTOCOL).write_text(text)
+    with pytest.raises(RecordError, match=words):
+        RecordFile(tmp_path, protocol())
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    with RecordFile(tmp_path, protocol()), pytest.raises(RecordError, match="another comparison is writing"):
+        RecordFile(tmp_path, protocol())
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(RecordError, match="cannot be written.*--out"):
+        RecordFile(tmp_path / "taken", protocol())
+
+
+def test_a_full_disk_is_said_and_earlier_runs_are_safe(tmp_path, monkeypatch):
+    with RecordFile(tmp_path, protocol()) as file:
+        file.append(record(seed=0))
+
+        def fail(descriptor):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fail)
+            with pytest.raises(RecordError, match="No space left on device"):
+                file.append(record(seed=1))
+        assert [r["seed"] for r in file.records] == [0]
+    assert read_runs(tmp_path / RUNS)[0][0]["seed"] == 0
+
+
+def test_numbers_that_json_does_not_have_are_refused(tmp_path):
+    with RecordFile(tmp_path, protocol()) as file, pytest.raises(ValueError, match="JSON"):
+        file.append(record(loss=float("nan")))
+    assert read_runs(tmp_path / RUNS) == ([], 0)
+
+
+def test_in_memory_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with RecordFile(None, protocol()) as file:
+        file.append(record(seed=4))
+        assert file.records[0]["seed"] == 4
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
+    path = tmp_path / "page"
+    write_atomically(path, "old")
+    monkeypatch.setattr(os, "replace", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, "new, but killed before the end")
+    assert path.read_text() == "old"
