@@ -1,7 +1,7 @@
 """Who is timed against whom: the cases, each with its contenders and the ratio that is asked for."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,17 +24,16 @@ class Case:
         shapes: key of ``shapes.SHAPES``.
         build: parameters -> contenders; ours is called ``descend``.
         against: the contenders of which the fastest is compared with ours.
-        bound: the least ratio asked for (for ``groups``: the largest), None where none is.
         states: float32 numbers of state a coordinate, from which follow the bytes that a step must move.
+        bound: the least ratio asked for, None where none is.
     """
 
     name: str
     shapes: str
     build: Build
     against: tuple[str, ...]
+    states: int
     bound: float | None = None
-    states: int = 0
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 def torch_paths(kind: type, params: Params, paths: Iterable[str], **options: Any) -> dict[str, Step]:
@@ -110,43 +109,41 @@ _FUSED = ("fused",)
 _ALL = ("fused", "foreach", "for-loop")
 _UNFUSED = ("foreach", "for-loop")
 
+# method, float32 states a coordinate, options
+_FUSED_IN_TORCH: list[tuple[str, int, dict[str, Any]]] = [
+    ("SGD", 0, {}),
+    ("Adagrad", 1, {}),
+    ("Adam", 2, {}),
+    ("Adam", 3, {"amsgrad": True}),
+]
+_NOT_FUSED_IN_TORCH: list[tuple[str, int, dict[str, Any]]] = [
+    ("RMSprop", 1, {}),
+    ("RMSprop", 3, {"centered": True, "momentum": 0.9}),
+    ("Adadelta", 2, {}),
+    ("Adamax", 2, {}),
+    ("NAdam", 2, {}),
+    ("RAdam", 2, {}),
+]
+
 
 def cases() -> list[Case]:
     """All of them, in the order of the table."""
     rows: list[Case] = []
     for shapes, bound in _ASKED["adamw"].items():
-        rows.append(
-            Case(f"adamw/{shapes}", shapes, against_torch("AdamW", _ALL, lr=1e-5), _FUSED, bound, states=2)
-        )
+        rows.append(Case(f"adamw/{shapes}", shapes, against_torch("AdamW", _ALL, lr=1e-5), _FUSED, 2, bound))
     for shapes, bound in _ASKED["sgd"].items():
         build = against_torch("SGD", _ALL, lr=1e-5, momentum=0.9)
-        rows.append(Case(f"sgd-momentum/{shapes}", shapes, build, _FUSED, bound, states=1))
+        rows.append(Case(f"sgd-momentum/{shapes}", shapes, build, _FUSED, 1, bound))
     for shapes, bound in _ASKED["adamw-clip"].items():
-        rows.append(Case(f"adamw-clip/{shapes}", shapes, adamw_clipped, ("clip+fused",), bound))
-    fused: list[tuple[str, dict[str, Any]]] = [
-        ("SGD", {}),
-        ("Adagrad", {}),
-        ("Adam", {}),
-        ("Adam", {"amsgrad": True}),
-    ]
-    for name, options in fused:
-        label = "-".join([name.lower(), *options])
+        rows.append(Case(f"adamw-clip/{shapes}", shapes, adamw_clipped, ("clip+fused",), 2, bound))
+    for name, states, options in _FUSED_IN_TORCH:
         build = against_torch(name, _ALL, lr=1e-5, **options)
-        rows.append(Case(f"{label}/resnet50", "resnet50", build, _ALL))
-    unfused: list[tuple[str, dict[str, Any]]] = [
-        ("RMSprop", {}),
-        ("RMSprop", {"centered": True, "momentum": 0.9}),
-        ("Adadelta", {}),
-        ("Adamax", {}),
-        ("NAdam", {}),
-        ("RAdam", {}),
-    ]
-    for name, options in unfused:
-        label = "-".join([name.lower(), *options])
+        rows.append(Case(f"{'-'.join([name.lower(), *options])}/resnet50", "resnet50", build, _ALL, states))
+    for name, states, options in _NOT_FUSED_IN_TORCH:
         build = against_torch(name, _UNFUSED, lr=1e-5, **options)
-        rows.append(Case(f"{label}/resnet50", "resnet50", build, _UNFUSED, 2.5))
-    for name, theirs in (("Lion", "Lion"), ("LAMB", "Lamb"), ("LARS", "LARS")):
+        rows.append(Case(f"{'-'.join([name.lower(), *options])}/resnet50", "resnet50", build, _UNFUSED, states, 2.5))
+    for name, states, theirs in (("Lion", 1, "Lion"), ("LAMB", 2, "Lamb"), ("LARS", 1, "LARS")):
         build = against_kozistr(name, theirs, lr=1e-5)
         peers = ("kozistr for-loop", "kozistr foreach")
-        rows.append(Case(f"{name.lower()}/resnet50", "resnet50", build, peers, 2.5))
+        rows.append(Case(f"{name.lower()}/resnet50", "resnet50", build, peers, states, 2.5))
     return rows

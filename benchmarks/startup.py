@@ -64,9 +64,7 @@ class Compile:
 
 def _run(code: str, store: str) -> list[float]:
     environment = {**os.environ, "DESCEND_CACHE_DIR": store}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     return [float(word) for word in done.stdout.split()]
 
 

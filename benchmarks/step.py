@@ -59,7 +59,7 @@ def run_case(case: Case, args: argparse.Namespace) -> dict[str, Any]:
     renew = renewer(params, case.shapes, args.kept)
     renew()
     contenders = case.build(params)
-    if case.states and case.shapes in BANDWIDTH_SHAPES:
+    if case.shapes in BANDWIDTH_SHAPES:
         contenders["memory"] = trivial_step(coordinates(case.shapes), case.states)
     samples, seconds = samples_for(case.shapes, args.quick)
     times = measure(contenders, renew, samples=samples, seconds=seconds)
@@ -109,11 +109,7 @@ def print_row(row: dict[str, Any]) -> None:
     """One line of the table."""
     times, ours = row["times"], row["times"][OURS]
     peers = "  ".join(f"{n} {t['after_backward']:.3f}" for n, t in times.items() if n not in (OURS, "memory"))
-    share = (
-        f"  {row['bandwidth_share']:.0%} of {row['bandwidth_gb_s']:.1f} GB/s"
-        if "bandwidth_share" in row
-        else ""
-    )
+    share = f"  {row['bandwidth_share']:.0%} of {row['bandwidth_gb_s']:.1f} GB/s" if "bandwidth_share" in row else ""
     counted = f"{ours['counted']}/{ours['samples']}"
     print(
         f"{row['case']:34s}{ours['after_backward']:9.3f}{row['ratio']:8.2f}{row['ratio_alone']:8.2f}"
@@ -146,9 +142,7 @@ def run_startup(args: argparse.Namespace) -> dict[str, Any]:
     for method in METHODS:
         c = time_compile(method, 1 if args.quick else 3)
         cold, warm = verdict(c.cold, c.cold_allowed, least=False), verdict(c.warm, WARM_ALLOWED, least=False)
-        print(
-            f"{c.method:20s}{c.cold:12.3f}  {cold:12s}{c.warm:12.4f}  {warm:12s}{c.start:12.3f}", flush=True
-        )
+        print(f"{c.method:20s}{c.cold:12.3f}  {cold:12s}{c.warm:12.4f}  {warm:12s}{c.start:12.3f}", flush=True)
         compiles.append(asdict(c))
     return {
         "import": seconds,
@@ -177,9 +171,7 @@ def machine() -> dict[str, Any]:
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer samples, no GPT-2")
     parser.add_argument("--cases", nargs="+", default=["*"], metavar="PATTERN", help="cases, groups, startup")
     parser.add_argument("--kept", action="store_true", help="the same gradient tensors at every step")

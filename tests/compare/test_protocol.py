@@ -50,8 +50,11 @@ def test_missing_is_what_no_record_answers():
 
 
 def test_the_digest_changes_with_every_field():
-    changed = [{"task": "x"}, {"fingerprint": "x"}, {"steps": 1}, {"batch_size": 1}, {"evaluate_every": 1}, {"target": None},
-               {"trials": 1}, {"search_seeds": (0,)}, {"final_seeds": (1,)}, {"versions": ("1", "0")}, {"schema": 2}]  # fmt: skip
+    changed = [
+        {"task": "x"}, {"fingerprint": "x"}, {"steps": 1}, {"batch_size": 1}, {"evaluate_every": 1},
+        {"target": None}, {"trials": 1}, {"search_seeds": (0,)}, {"final_seeds": (1,)}, {"versions": ("1", "0")},
+        {"schema": 2},
+    ]  # fmt: skip
     digests = {protocol(**change).digest for change in changed}
     assert len(digests | {protocol().digest}) == len(changed) + 1
 

@@ -98,6 +98,20 @@ def test_a_full_disk_is_said_and_earlier_runs_are_safe(tmp_path, monkeypatch):
     assert read_runs(tmp_path / RUNS)[0][0]["seed"] == 0
 
 
+def test_a_disk_that_stays_full_does_not_hide_the_error(tmp_path):
+    class Full:
+        def __getattr__(self, name):
+            def fail(*arguments):
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+            return fail
+
+    with pytest.raises(RecordError, match="Make room"), RecordFile(tmp_path, protocol()) as file:
+        file._stream.close()
+        file._stream = Full()
+        file.append(record())
+
+
 def test_numbers_that_json_does_not_have_are_refused(tmp_path):
     with RecordFile(tmp_path, protocol()) as file, pytest.raises(ValueError, match="JSON"):
         file.append(record(loss=float("nan")))

@@ -14,7 +14,9 @@ def contender(name):
 
 def runs(name, level, which=P5, best=0.1, wobble=1.0, good=0.9):
     search = [
-        record(name, "search", lr, seed, good if lr == best else 0.5) for lr in (0.1, 0.3) for seed in which.search_seeds
+        record(name, "search", lr, seed, good if lr == best else 0.5)
+        for lr in (0.1, 0.3)
+        for seed in which.search_seeds
     ]
     values = [level + wobble * w for w in WOBBLE]
     return search + [record(name, "final", best, s, v) for s, v in zip(which.final_seeds, values, strict=False)]

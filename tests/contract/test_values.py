@@ -8,6 +8,7 @@ import descend
 from contract.cases import BACKENDS, CLASSES, EXACT, TORCH
 from contract.trial import follow, make_inputs, make_tensors, read_values, set_gradients
 from reference.inputs import EXTREME, TAME
+from reference.trajectory import Reference
 
 
 @pytest.mark.parametrize("at_zero", [False, True], ids=["random", "zero"])
@@ -82,3 +83,20 @@ def test_backends_agree_to_an_ulp_an_operation(name):
         largest = np.maximum(np.abs(a), np.abs(b))
         limit = np.spacing(largest.astype(np.float32)) + operations * 2.0**-23 * np.abs(a - p)
         assert (np.abs(a - b) <= limit).all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_global_norm_spans_dtypes(backend):
+    """The float64 tensor shows the clip factor to all its digits."""
+    dtypes = [torch.float64, torch.float32, torch.bfloat16, torch.complex64]
+    rng = np.random.default_rng(0)
+    tensors = [torch.nn.Parameter(torch.from_numpy(rng.standard_normal(50)).to(d)) for d in dtypes]
+    for p in tensors:
+        p.grad = torch.from_numpy(rng.standard_normal(50)).to(p.dtype)
+    reference = Reference("SGD", read_values(tensors), lr=0.1, clip_norm=1.0)
+    reference.step(read_values([p.grad for p in tensors]))
+    descend.SGD(tensors, lr=0.1, clip_norm=1.0, backend=backend).step()
+    values = read_values(tensors)
+    np.testing.assert_allclose(values[0], reference.params[0], rtol=1e-14)
+    for p, a, b in zip(tensors, values, reference.params, strict=True):
+        np.testing.assert_allclose(a, b, rtol=torch.finfo(p.dtype).eps)

@@ -23,8 +23,8 @@ def update(p, g, state, t, *, lr, betas, eps, amsgrad, amsgrad_of):
     m_hat = m / (1 - b1**t)
     v_hat = v / (1 - b2**t)
     if amsgrad and amsgrad_of == "v":
-        largest = state["max_exp_avg_sq"] = np.maximum(state["max_exp_avg_sq"], v)
+        largest = state["max_exp_avg_sq"] = np.maximum(state.get("max_exp_avg_sq", 0), v)
         v_hat = largest / (1 - b2**t)
     elif amsgrad:
-        v_hat = state["max_exp_avg_sq"] = np.maximum(state["max_exp_avg_sq"], v_hat)
+        v_hat = state["max_exp_avg_sq"] = np.maximum(state.get("max_exp_avg_sq", 0), v_hat)
     return -lr * m_hat / (np.sqrt(v_hat) + eps)

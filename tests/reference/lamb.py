@@ -21,9 +21,7 @@ def start(p, **_):
     return {"exp_avg": np.zeros_like(p), "exp_avg_sq": np.zeros_like(p)}
 
 
-def update(
-    p, g, state, t, *, lr, betas, eps, clamp, bias_correction, exclude_undecayed, weight_decay, is_decayed
-):
+def update(p, g, state, t, *, lr, betas, eps, clamp, bias_correction, exclude_undecayed, weight_decay, is_decayed):
     b1, b2 = betas
     m = state["exp_avg"] = b1 * state["exp_avg"] + (1 - b1) * g
     v = state["exp_avg_sq"] = b2 * state["exp_avg_sq"] + (1 - b2) * g**2

@@ -44,5 +44,5 @@ def update(
     if momentum == 0:
         return -lr * d
     inside, outside = (lr, 1.0) if momentum_form == "paper" else (1.0, lr)
-    v = state["momentum_buffer"] = momentum * state["momentum_buffer"] + inside * d
+    v = state["momentum_buffer"] = momentum * state.get("momentum_buffer", 0) + inside * d
     return -outside * (inside * d + momentum * v if nesterov else v)

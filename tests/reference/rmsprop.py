@@ -26,9 +26,9 @@ def start(p, *, momentum, centered, **_):
 def update(p, g, state, t, *, lr, alpha, eps, momentum, centered, eps_placement):
     s = state["square_avg"] = alpha * state["square_avg"] + (1 - alpha) * g**2
     if centered:
-        mean = state["grad_avg"] = alpha * state["grad_avg"] + (1 - alpha) * g
+        mean = state["grad_avg"] = alpha * state.get("grad_avg", 0) + (1 - alpha) * g
         s = np.maximum(s - mean**2, 0)
     u = g / (np.sqrt(s) + eps if eps_placement == "outside" else np.sqrt(s + eps))
     if momentum > 0:
-        u = state["momentum_buffer"] = momentum * state["momentum_buffer"] + u
+        u = state["momentum_buffer"] = momentum * state.get("momentum_buffer", 0) + u
     return -lr * u

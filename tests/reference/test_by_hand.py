@@ -161,6 +161,4 @@ def test_l2_decay_joins_the_gradient_after_clipping():
 def test_global_norm_spans_all_tensors_with_a_gradient():
     reference = Reference("SGD", [np.zeros(1), np.zeros(1), np.zeros(1)], lr=1.0, clip_norm=1.0)
     reference.step([np.array([3.0]), None, np.array([4.0])])
-    np.testing.assert_allclose(
-        [p[0] for p in reference.params], np.array([-3, 0, -4]) / (5 + 1e-6), rtol=1e-14
-    )
+    np.testing.assert_allclose([p[0] for p in reference.params], np.array([-3, 0, -4]) / (5 + 1e-6), rtol=1e-14)

@@ -122,9 +122,12 @@ class EagerRunner:
             if node in program.totals:
                 at = program.totals[node]
                 totals[at] = totals[at] + (float(slots[node]) if isinstance(totals, np.ndarray) else slots[node])
-        for name, node in step.stores:
-            target = batch.params[j] if name == "p" else self._state(name, j)
-            _write(as_real(target), node.value if node.op == "const" else known[node])
+        # a value that was only read, such as a state that becomes the old p, may lie where an earlier store writes
+        read = {id(known[n]) for n in step.body if n in step.reloads or n.op == "input"}
+        values = [n.value if n.op == "const" else known[n] for _, n in step.stores]
+        values = [v.clone() if id(v) in read else v for v in values]
+        for (name, _), value in zip(step.stores, values, strict=True):
+            _write(as_real(batch.params[j] if name == "p" else self._state(name, j)), value)
 
     def _state(self, name: str, j: int) -> Tensor:
         state = self.batch.states[name][j]

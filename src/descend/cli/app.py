@@ -52,14 +52,10 @@ def compare(
         str | None,
         typer.Option("--optimizers", "-o", help="Names separated by commas, such as sgd-momentum,adam,lion."),
     ] = None,
-    seeds: Annotated[
-        int, typer.Option(min=1, help="Final runs of each optimizer, with seeds of their own.")
-    ] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="Final runs of each optimizer, with seeds of their own.")] = 5,
     search_seeds: Annotated[int, typer.Option(min=1, help="Runs at each learning rate of the search.")] = 3,
     trials: Annotated[int, typer.Option(min=1, help="Learning rates tried for each optimizer.")] = 7,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Updates a run; the task's own budget by default.")
-    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Updates a run; the task's own budget by default.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for records, pictures and the page.")] = Path("results"),
     workers: Annotated[int, typer.Option(min=0, help="One-thread processes; 0 trains in this one.")] = 2,
     json: Json = False,

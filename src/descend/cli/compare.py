@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -57,16 +57,8 @@ def run_comparison(request: Request) -> int:
         DescendError: whatever :func:`descend.compare.compare` raises.
     """
     notes = Console(stderr=True)
-    with Campaign(
-        list(request.tasks or DEFAULT_TASKS),
-        request.optimizers,
-        seeds_=request.seeds,
-        search_seeds=request.search_seeds,
-        trials=request.trials,
-        steps=request.steps,
-        out=request.out,
-        workers=request.workers,
-    ) as campaign:
+    # What a user's own task prints must not end up in the tables or in the JSON.
+    with redirect_stdout(sys.stderr), _open(request) as campaign:
         interrupted = _train(campaign, notes)
         comparison = campaign.comparison()
         done, total = campaign.done, campaign.total
@@ -77,10 +69,21 @@ def run_comparison(request: Request) -> int:
         print_comparison(comparison, Console())
     notes.print(f"Report: {pages[0]}", highlight=False, soft_wrap=True)
     if interrupted:
-        notes.print(
-            f"Interrupted: {done} of {total} runs are kept. The same command continues.", style="yellow"
-        )
+        notes.print(f"Interrupted: {done} of {total} runs are kept. The same command continues.", style="yellow")
     return INTERRUPTED if interrupted else DONE
+
+
+def _open(request: Request) -> Campaign:
+    return Campaign(
+        list(request.tasks or DEFAULT_TASKS),
+        request.optimizers,
+        seeds_=request.seeds,
+        search_seeds=request.search_seeds,
+        trials=request.trials,
+        steps=request.steps,
+        out=request.out,
+        workers=request.workers,
+    )
 
 
 def _train(campaign: Campaign, notes: Console) -> bool:

@@ -3,6 +3,7 @@
 import json
 import sys
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -10,18 +11,12 @@ import descend
 from descend.tasks import tasks
 
 
-def first_sentence(text: str) -> str:
-    """The first line of a docstring or card, without what follows its first full stop."""
-    line = text.strip().split("\n\n")[0].replace("\n", " ")
-    return line.split(". ")[0].rstrip(".")
-
-
 def print_optimizers(as_json: bool) -> None:
     """All optimizers with their sources, as a table or as JSON."""
     rows = [
         {
             "name": name,
-            "source": list(cls.rule.cite),
+            "source": cls.rule.sources,
             "state": [state.key for state in cls.rule.states.values()],
         }
         for name, cls in descend.optimizers().items()
@@ -29,10 +24,10 @@ def print_optimizers(as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return
-    table = Table("optimizer", "source", "state that it may keep", caption="descend show NAME says more.")
+    table = Table("optimizer", "source", "state that it may keep", box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(row["name"], ", ".join(row["source"]), ", ".join(row["state"]) or "none")
-    Console().print(table)
+        table.add_row(row["name"], "; ".join(row["source"]), ", ".join(row["state"]) or "none")
+    Console().print(table, "descend show NAME says more.", highlight=False)
 
 
 def print_tasks(as_json: bool) -> None:
@@ -51,7 +46,7 @@ def print_tasks(as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return
-    table = Table("task", "metric", "target", "updates", "batch", "what it is", show_lines=True)
+    table = Table("task", "metric", "target", "updates", "batch", "what it is", box=SIMPLE_HEAD, pad_edge=False)
     for task in tasks().values():
         target = "-" if task.target is None else task.score.show(task.target)
         table.add_row(task.name, task.score.name, target, str(task.steps), str(task.batch_size), task.card)

@@ -1,9 +1,13 @@
 """``descend show adam``."""
 
+import inspect
 import json
+import re
 import sys
+from dataclasses import asdict
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -17,32 +21,51 @@ def describe(name: str) -> dict[str, Any]:
     Raises:
         DescendError: there is no such optimizer; with a "did you mean".
     """
-    known = {key.lower(): key for key in descend.optimizers()}
-    cls = descend.get(known.get(name.lower(), name))
+    cls = descend.get(name)
     rule = cls.rule
+    meanings = read_meanings(rule.doc)
     options = [
-        {"name": key, "default": _plain(hyper.default), "allowed": hyper.describe_range()}
+        {
+            "name": key,
+            "default": hyper.default,
+            "allowed": hyper.describe_range(),
+            "meaning": meanings.get(key, ""),
+        }
         for key, hyper in rule.hypers.items()
     ]
-    passes = [_plain(vars(one) if hasattr(one, "__dict__") else one) for one in cls.cost()]
+    shared = [
+        {"name": key, "default": parameter.default}
+        for key, parameter in inspect.signature(cls).parameters.items()
+        if key != "params" and key not in rule.hypers
+    ]
     return {
         "name": cls.__name__,
         "about": rule.doc.split("\n\n")[0],
         "formula": rule.text(),
-        "source": list(rule.cite),
+        "sources": rule.sources,
         "derives_from": list(rule.derives_from),
         "state": {letter: state.key for letter, state in rule.states.items()},
         "options": options,
-        "cost": passes,
+        "shared_options": shared,
+        "cost": [asdict(one) for one in cls.cost()],
     }
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+def read_meanings(doc: str) -> dict[str, str]:
+    """What the ``Args:`` part of a docstring says about each name."""
+    _, _, arguments = doc.partition("Args:\n")
+    found: dict[str, str] = {}
+    name = ""
+    for line in arguments.splitlines():
+        entry = re.match(r" {4}(\w+): (.*)", line)
+        if entry:
+            name = entry[1]
+            found[name] = entry[2]
+        elif name and line.startswith(" " * 8):
+            found[name] += " " + line.strip()
+        elif line.strip():
+            break
+    return found
 
 
 def print_optimizer(name: str, as_json: bool) -> None:
@@ -51,23 +74,29 @@ def print_optimizer(name: str, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(facts, indent=2) + "\n")
         return
-    console = Console()
-    console.print(f"[bold]descend.{facts['name']}[/]", highlight=False)
-    console.print(escape(facts["about"]), highlight=False)
-    console.print()
+    console = Console(highlight=False)
+    console.print(f"[bold]descend.{facts['name']}[/]  {escape(facts['about'])}\n")
     for line in facts["formula"].splitlines():
-        console.print(f"    {escape(line)}", highlight=False, soft_wrap=True)
+        console.print(f"    {escape(line)}", soft_wrap=True)
     console.print()
-    console.print(f"Source: {', '.join(facts['source']) or 'none given'}", highlight=False)
-    table = Table("option", "default", "allowed")
-    for option in facts["options"]:
-        table.add_row(option["name"], repr(option["default"]), escape(option["allowed"]))
-    console.print(table)
-    for number, cost in enumerate(facts["cost"], start=1):
-        console.print(f"Pass {number}: {_words(cost)} per coordinate in float32", highlight=False)
+    for source in facts["sources"]:
+        console.print(f"Source: {escape(source)}")
+    if facts["derives_from"]:
+        console.print(f"Grew out of: {', '.join(facts['derives_from'])}")
+    console.print(_options(facts))
+    shared = ", ".join(f"{one['name']}={one['default']!r}" for one in facts["shared_options"])
+    console.print(f"On every optimizer: {escape(shared)}\n")
+    for number, one in enumerate(facts["cost"], start=1):
+        console.print(
+            f"Pass {number} over memory: {one['bytes_read']} bytes read, {one['bytes_written']} bytes written, "
+            f"{one['operations']} operations a coordinate in float32"
+        )
 
 
-def _words(cost: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{value:g} {key.replace('_', ' ')}" for key, value in cost.items() if isinstance(value, int | float)
-    )
+def _options(facts: dict[str, Any]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("option", "default", "allowed", "meaning"):
+        table.add_column(column)
+    for one in facts["options"]:
+        table.add_row(one["name"], repr(one["default"]), escape(one["allowed"]), escape(one["meaning"]))
+    return table

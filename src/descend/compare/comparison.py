@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import torch
 
-import descend
 from descend.compare.contender import Contender
 from descend.compare.jobs import Briefing, portable, prepare
 from descend.compare.pool import execute, one_thread
@@ -93,9 +93,7 @@ class Comparison:
         return "\n\n".join(f"{r.verdict}\n\n{_plain_table(r)}" for r in self.results)
 
     def _repr_html_(self) -> str:
-        return "".join(
-            f"<p>{escape(r.verdict)}</p><pre>{escape(_plain_table(r))}</pre>" for r in self.results
-        )
+        return "".join(f"<p>{escape(r.verdict)}</p><pre>{escape(_plain_table(r))}</pre>" for r in self.results)
 
 
 def compare(
@@ -206,7 +204,7 @@ class Campaign:
             trials=len(self._contenders[0].lrs),
             search_seeds=search,
             final_seeds=final,
-            versions=(getattr(descend, "__version__", "0"), str(torch.__version__)),
+            versions=(version("descend"), str(torch.__version__)),
         )
 
     @property
@@ -307,9 +305,7 @@ def _finite(value: Any) -> Any:
 
 def _plain_table(result: TaskResult) -> str:
     metric = result.task.score
-    lines = [
-        f"{'optimizer':<16}{'best lr':>9}  {'test ' + metric.name:<24}{'steps to target':>16}{'diverged':>10}"
-    ]
+    lines = [f"{'optimizer':<16}{'best lr':>9}  {'test ' + metric.name:<24}{'steps to target':>16}{'diverged':>10}"]
     for row in result.rows:
         score = "not yet" if row.score is None else metric.show(row.score.mean)
         if row.score is not None and row.score.count > 1:

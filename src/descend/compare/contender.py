@@ -38,9 +38,7 @@ class Contender:
         values = tuple(float(lr) for lr in self.lrs)
         if not values or min(values) <= 0 or any(a >= b for a, b in itertools.pairwise(values)):
             allowed = "positive numbers in rising order"
-            raise OptionError(
-                message(f"learning rates of contender {self.name!r}", got=self.lrs, allowed=allowed)
-            )
+            raise OptionError(message(f"learning rates of contender {self.name!r}", got=self.lrs, allowed=allowed))
         object.__setattr__(self, "lrs", values)
         if "lr" in self.options:
             do = "The learning rate is what is tried; list its values in lrs."
@@ -102,9 +100,7 @@ def check_fair(contenders: Iterable[Contender]) -> None:
     names = [c.name for c in chosen]
     double = sorted({name for name in names if names.count(name) > 1})
     if double:
-        raise OptionError(
-            message("contenders share a name", got=", ".join(double), do="Give each its own name.")
-        )
+        raise OptionError(message("contenders share a name", got=", ".join(double), do="Give each its own name."))
     trials = {c.name: len(c.lrs) for c in chosen}
     if len(set(trials.values())) > 1:
         do = "Give every contender equally many learning rates."

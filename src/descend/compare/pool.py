@@ -72,9 +72,7 @@ def _execute_here(bench: Bench, waiting: deque[Trial], on_record: OnRecord) -> N
 
 def _failure(trial: Trial, reason: str) -> TaskError:
     what = f"{trial.contender} at lr={trial.lr:g}, seed {trial.seed}, failed on task {trial.task!r}: {reason}"
-    return TaskError(
-        message(what.rstrip("."), do="Finished runs are kept; correct the cause and start again.")
-    )
+    return TaskError(message(what.rstrip("."), do="Finished runs are kept; correct the cause and start again."))
 
 
 class _Worker:
@@ -198,6 +196,4 @@ class _Pool:
         if self._deaths[trial] >= ATTEMPTS:
             place = f"{trial.contender}, lr={trial.lr:g}, task {trial.task!r}"
             what = f"worker processes die at {place}: {complaint}"
-            raise BackendError(
-                message(what, do="Look for a lack of memory, or try --workers 0 (or workers=0).")
-            )
+            raise BackendError(message(what, do="Look for a lack of memory, or try --workers 0 (or workers=0)."))

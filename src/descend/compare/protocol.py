@@ -100,9 +100,7 @@ def plan_search(protocol: Protocol, contender: Contender) -> list[Trial]:
 def plan_final(protocol: Protocol, contender: Contender, lr: float) -> list[Trial]:
     """The chosen learning rate with every final seed."""
     identity = contender.identity
-    return [
-        Trial(protocol.task, contender.name, identity, lr, seed, "final") for seed in protocol.final_seeds
-    ]
+    return [Trial(protocol.task, contender.name, identity, lr, seed, "final") for seed in protocol.final_seeds]
 
 
 def choose(task: Task, records: Iterable[Record]) -> float:

@@ -27,6 +27,7 @@ state; trainable numbers of the model ===========================
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -65,9 +66,7 @@ def read_runs(path: Path) -> tuple[list[Record], int]:
             raise RecordError(message(f"line {number} of {path} is not a record", do=do)) from error
         if schema != SCHEMA:
             do = f"Read it with the version of descend that wrote it, or use another folder. {path}"
-            raise RecordError(
-                message(f"line {number} has another layout", got=schema, allowed=str(SCHEMA), do=do)
-            )
+            raise RecordError(message(f"line {number} has another layout", got=schema, allowed=str(SCHEMA), do=do))
         records.append(record)
     return records, len(whole) + 1 if whole else 0
 
@@ -131,9 +130,7 @@ class RecordFile:
         if different:
             changes = "; ".join(f"{key}: {theirs.get(key)} there, {ours.get(key)} here" for key in different)
             do = "Give the same settings to continue it, or choose another folder with --out (or out=)."
-            raise RecordError(
-                message(f"{path.parent} holds a comparison with another protocol ({changes})", do=do)
-            )
+            raise RecordError(message(f"{path.parent} holds a comparison with another protocol ({changes})", do=do))
 
     def append(self, record: Record) -> None:
         """Add one finished run; once this returns, it survives a power cut.
@@ -143,22 +140,23 @@ class RecordFile:
         """
         record = {"schema": SCHEMA, "protocol": self.protocol.digest, **record}
         line = json.dumps(record, allow_nan=False, separators=(",", ":"))
+        self.records.append(json.loads(line))
         if self._stream is not None:
             try:
+                # Ctrl-C strikes in the slow fsync at the latest: the run is in the list and in the file by then.
                 self._stream.write(line.encode() + b"\n")
                 self._stream.flush()
                 os.fsync(self._stream.fileno())
             except OSError as error:
+                self.records.pop()
                 do = "Make room and give the same command again: it goes on where it stopped."
-                raise RecordError(
-                    message(f"{self.folder} cannot be written ({error.strerror})", do=do)
-                ) from error
-        self.records.append(json.loads(line))
+                raise RecordError(message(f"{self.folder} cannot be written ({error.strerror})", do=do)) from error
 
     def close(self) -> None:
         """Release the folder for others."""
         if self._stream is not None:
-            self._stream.close()
+            with suppress(OSError):  # Bytes for a full disk are offered again; the error has been told.
+                self._stream.close()
             self._stream = None
 
     def __enter__(self) -> "RecordFile":

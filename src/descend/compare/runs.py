@@ -117,11 +117,7 @@ class Run:
         self.steps.append(step)
         self.curve.append(evaluation)
         target = self.task.target
-        if (
-            self.reached_at is None
-            and target is not None
-            and self.task.score.reached(evaluation.metric, target)
-        ):
+        if self.reached_at is None and target is not None and self.task.score.reached(evaluation.metric, target):
             self.reached_at = (step, self.seconds)
 
     def diverge(self, step: int) -> None:

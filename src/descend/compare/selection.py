@@ -59,8 +59,6 @@ def _middle(contender: Contender, trials: int) -> Sequence[float]:
     lrs = contender.lrs
     if trials > len(lrs):
         do = "Make contenders with more of them: descend.compare.Contender(..., lrs=(...))."
-        raise OptionError(
-            message(f"trials of {contender.name}", got=trials, allowed=f"1 to {len(lrs)}", do=do)
-        )
+        raise OptionError(message(f"trials of {contender.name}", got=trials, allowed=f"1 to {len(lrs)}", do=do))
     first = (len(lrs) - trials + 1) // 2
     return lrs[first : first + trials]

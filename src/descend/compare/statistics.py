@@ -53,9 +53,7 @@ class Difference:
     separated: bool
 
 
-def differences(
-    scores: Mapping[str, Sequence[float]], leader: str, confidence: float = CONFIDENCE
-) -> list[Difference]:
+def differences(scores: Mapping[str, Sequence[float]], leader: str, confidence: float = CONFIDENCE) -> list[Difference]:
     """Compare the leader with every other contender by paired differences, corrected after Holm (1979).
 
     The clearest of n comparisons is judged at level a/n, the next at a/(n-1), and so on; from the first

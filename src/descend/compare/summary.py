@@ -105,9 +105,7 @@ def _median_reached(final: Sequence[Record], field: str) -> float | None:
 def rank(task: Task, protocol: Protocol, rows: Sequence[Row], records: Sequence[Record]) -> list[Row]:
     """Rows from the best mean test metric to the worst; with gaps to the leader once all are complete."""
     sign = 1.0 if task.score.higher_is_better else -1.0
-    ordered = sorted(
-        rows, key=lambda row: (row.score is None, 0.0 if row.score is None else -sign * row.score.mean)
-    )
+    ordered = sorted(rows, key=lambda row: (row.score is None, 0.0 if row.score is None else -sign * row.score.mean))
     if not is_complete(protocol, ordered) or len(ordered) < 2:
         return ordered
     scores = {row.name: _scores(row, records, sign) for row in ordered}

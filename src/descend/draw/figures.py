@@ -63,9 +63,7 @@ def _fill_curves(axes: Axes, result: TaskResult) -> None:
     axes.set_xlim(0, result.protocol.steps)
     if axis.target is not None:
         axes.axhline(axis.target, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
-        axes.annotate(
-            "target", (0, axis.target), xytext=(3, 3), textcoords="offset points", color=MUTED, fontsize=8.5
-        )
+        axes.annotate("target", (0, axis.target), xytext=(3, 3), textcoords="offset points", color=MUTED, fontsize=8.5)
     _label_ends(axes, curves)
 
 
@@ -78,9 +76,7 @@ def _fill_sensitivity(axes: Axes, result: TaskResult) -> None:
         style = look(curve.index)
         for x, y, lost in zip(curve.x, curve.mean, curve.lost, strict=True):
             if lost:
-                axes.plot(
-                    [x], [y], marker="x", color=style.color, markersize=7, gid=f"series-{curve.name}-lost"
-                )
+                axes.plot([x], [y], marker="x", color=style.color, markersize=7, gid=f"series-{curve.name}-lost")
             if x == curve.chosen:
                 axes.plot(
                     [x],
@@ -92,7 +88,8 @@ def _fill_sensitivity(axes: Axes, result: TaskResult) -> None:
                     gid=f"series-{curve.name}-best",
                 )
     axes.set_xlabel("learning rate (ring: chosen, cross: runs diverged)")
-    axes.legend(fontsize=8.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16), handlelength=2.6)
+    if curves:
+        axes.legend(fontsize=8.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16), handlelength=2.6)
 
 
 def _fill(axes: Axes, axis: Axis, curves: Sequence[Curve], markers: bool = False) -> None:
@@ -119,7 +116,9 @@ def _fill(axes: Axes, axis: Axis, curves: Sequence[Curve], markers: bool = False
             label=curve.title,
             gid=f"{gid}-line",
         )
-    if axis.log:
+    if not curves:
+        axes.text(0.5, 0.5, "no finished runs yet", transform=axes.transAxes, ha="center", color=MUTED)
+    elif axis.log:
         _use_log_scale(axes, axis, curves)
     axes.set_ylabel(axis.label)
 
@@ -129,8 +128,7 @@ def _use_log_scale(axes: Axes, axis: Axis, curves: Sequence[Curve]) -> None:
 
     axes.set_yscale("log")
     values = [value for curve in curves for value in (*curve.low, *curve.high)]
-    if values:
-        axes.set_ylim(min(values) * 0.85, max(values) * 1.1)
+    axes.set_ylim(min(values) * 0.85, max(values) * 1.1)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: axis.tick(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())

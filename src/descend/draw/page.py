@@ -46,9 +46,7 @@ def render_page(comparison: Comparison, pictures: Pictures | None = None) -> str
         from jinja2 import Environment, StrictUndefined
     except ImportError as error:
         raise missing_extra("jinja2", "bench", "The report") from error
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     drawn = pictures or {r.task.name: (draw_curves(r), draw_sensitivity(r)) for r in comparison.results}
     folder = files("descend.draw")
     template = environment.from_string((folder / "page.html.jinja").read_text(encoding="utf-8"))
@@ -58,8 +56,7 @@ def render_page(comparison: Comparison, pictures: Pictures | None = None) -> str
         light=_colors(LIGHT, INK, MUTED, GRID),
         dark=_colors(DARK, DARK_INK, DARK_MUTED, DARK_GRID),
         sections=[
-            _section(result, number, drawn[result.task.name])
-            for number, result in enumerate(comparison.results)
+            _section(result, number, drawn[result.task.name]) for number, result in enumerate(comparison.results)
         ],
         complete=comparison.complete,
         environment=_environment(comparison),
@@ -104,11 +101,7 @@ def _section(result: TaskResult, number: int, pictures: "tuple[Figure, Figure]")
             f"{len(protocol.final_seeds)} fresh seeds at the chosen one; {protocol.steps} updates of "
             f"{protocol.batch_size} examples, the same data order for all; "
             f"{metric.name}: {direction} is better"
-            + (
-                ""
-                if protocol.target is None
-                else f", target {metric.show(protocol.target)} on the validation part"
-            )
+            + ("" if protocol.target is None else f", target {metric.show(protocol.target)} on the validation part")
         ),
     }
 

@@ -28,9 +28,7 @@ def save(figure: Figure, path: Path) -> list[Path]:
     with styled():
         figure.savefig(path.with_suffix(".png"), dpi=DPI, facecolor="white")
         _freeze(figure)
-        figure.savefig(
-            path.with_suffix(".svg"), facecolor="white", metadata={"Date": None, "Creator": "descend"}
-        )
+        figure.savefig(path.with_suffix(".svg"), facecolor="white", metadata={"Date": None, "Creator": "descend"})
     return [path.with_suffix(".png"), path.with_suffix(".svg")]
 
 

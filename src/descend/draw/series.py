@@ -107,6 +107,4 @@ def _curve(
     chosen: float | None = None,
 ) -> Curve:
     mean = [math.fsum(column) / len(column) for column in columns]
-    return Curve(
-        name, title, index, x, mean, [min(c) for c in columns], [max(c) for c in columns], lost, chosen
-    )
+    return Curve(name, title, index, x, mean, [min(c) for c in columns], [max(c) for c in columns], lost, chosen)

@@ -7,7 +7,7 @@ from typing import Literal, TypeVar, overload
 
 from descend.errors import RuleError, did_you_mean, message
 from descend.lang.graph import Rate
-from descend.lang.symbol import Symbol, apply
+from descend.lang.symbol import Symbol, apply, as_number
 from descend.lang.words import evaluate
 
 Over = Literal["tensor", "all"]
@@ -104,13 +104,17 @@ def norm(x: Symbol | float, over: Over = "tensor") -> Symbol:
 
     Squares are taken and added in float64: float32's overflow long before a gradient does.
     """
-    return apply("sqrt", _reduce("sumsq", x, over))
+    return apply("sqrt", _reduce("norm", x, over))
 
 
 def mean(x: Symbol | float) -> Symbol:
     """Mean over the coordinates of the tensor."""
-    total = _reduce("sum", x, "tensor")
+    total = _reduce("mean", x, "tensor")
     return total / Symbol(total.graph.input("size", Rate.TENSOR), total.graph)
+
+
+_SUMS = {"sum": "sum", "mean": "sum", "norm": "sumsq"}
+"""What each reduction adds up."""
 
 
 def _reduce(name: str, x: Symbol | float, over: str) -> Symbol:
@@ -124,4 +128,5 @@ def _reduce(name: str, x: Symbol | float, over: str) -> Symbol:
                 allowed="an expression of p, g or a state of the tensor",
             )
         )
-    return Symbol(x.graph.reduce(name, x.node, per_tensor=over == "tensor"), x.graph)
+    node = as_number(x.node, x.graph)
+    return Symbol(x.graph.reduce(_SUMS[name], node, per_tensor=over == "tensor"), x.graph)

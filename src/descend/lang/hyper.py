@@ -67,14 +67,13 @@ class Hyper:
         if value is None and self.optional:
             return None
         if self.structural:
-            allowed = not self.choices or any(type(value) is type(c) and value == c for c in self.choices)
+            if self.choices:
+                allowed = any(type(value) is type(c) and value == c for c in self.choices)
+            else:
+                allowed = self.default is None or type(value) is type(self.default)
             if not allowed:
-                hint = (
-                    did_you_mean(value, [c for c in self.choices if isinstance(c, str)])
-                    if isinstance(value, str)
-                    else ""
-                )
-                raise self._refusal(value, owner, hint)
+                words = [c for c in self.choices if isinstance(c, str)] if isinstance(value, str) else []
+                raise self._refusal(value, owner, did_you_mean(value, words) if words else "")
             return value
         if not self.is_tuple:
             self._check_number(value, self.ranges[0], owner)
@@ -103,6 +102,15 @@ def read_hyper(parameter: inspect.Parameter, annotation: Any, owner: str) -> Hyp
     Raises:
         RuleError: if annotation and default say nothing that can be used.
     """
+    hyper = _read_kind(parameter, annotation, owner)
+    try:
+        hyper.check(hyper.default, owner)
+    except OptionError as error:
+        raise RuleError(f"The default is not among the allowed values. {error}") from error
+    return hyper
+
+
+def _read_kind(parameter: inspect.Parameter, annotation: Any, owner: str) -> Hyper:
     default = parameter.default
     optional, annotation = _strip_none(annotation)
     marks = find_marks(annotation)
@@ -111,13 +119,18 @@ def read_hyper(parameter: inspect.Parameter, annotation: Any, owner: str) -> Hyp
         limits = next((m for m in marks if isinstance(m, Range)), Range())
         return Hyper(parameter.name, default, (limits,), optional=optional, decay=decay)
     if get_origin(annotation) is tuple:
-        ranges = tuple(next((m for m in find_marks(a) if isinstance(m, Range)), Range()) for a in get_args(annotation))
+        parts = get_args(annotation)
+        if parts[-1] is Ellipsis and isinstance(default, tuple):  # tuple[Keep, ...]: as many as the default has
+            parts = parts[:1] * len(default)
+        ranges = tuple(next((m for m in find_marks(a) if isinstance(m, Range)), Range()) for a in parts)
         return Hyper(parameter.name, default, ranges, is_tuple=True, optional=optional)
     choices = _list_choices(annotation)
     if choices:
         return Hyper(parameter.name, default, choices=choices, optional=optional)
     if isinstance(default, bool):
         return Hyper(parameter.name, default, choices=(False, True), optional=optional)
+    if annotation is float:
+        return Hyper(parameter.name, default, (Range(),), optional=optional)
     if annotation is int or isinstance(default, str) or default is None:
         return Hyper(parameter.name, default, optional=optional)
     if isinstance(default, int | float):

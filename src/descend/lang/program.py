@@ -103,7 +103,7 @@ def compile_passes(step: StepGraph) -> Program:
     Args:
         step: the woven, rewritten graph.
     """
-    coordinate = {"p": step.p} | {k: n for k, n in step.states.items() if _is_stream(step, k)}
+    coordinate = {"p": step.p} | {k: n for k, n in step.states.items() if k not in step.tensor_states}
     tensor_states = {k: n for k, n in step.states.items() if k not in coordinate}
     first = step.nonfinite.stage if step.guarded else 0
     # the woven sums come first, so that the programs of all buckets number their totals alike
@@ -148,12 +148,6 @@ def compile_passes(step: StepGraph) -> Program:
         )
     streams = ("p", "g", *(k for k in coordinate if k != "p"))
     return Program(step, tuple(passes), streams, tuple(tensor_states), tuple(inputs), columns, slots, totals)
-
-
-def _is_stream(step: StepGraph, letter: str) -> bool:
-    """Whether a state has a value a coordinate: its own input node tells, since a new value may be simpler."""
-    own = step.graph.input(letter, Rate.COORDINATE)
-    return any(n is own for n in walk([step.p, *step.states.values()])) or step.states[letter].rate is Rate.COORDINATE
 
 
 def _schedule(roots: list[Node]) -> dict[Node, int]:

@@ -15,8 +15,10 @@ Formula = Callable[..., Any]
 LETTERS = ("p", "g", "t")
 WOVEN = ("maximize", "decay", "clip_norm", "clip_value", "on_nonfinite", "max_nonfinite", "backend",
          "foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay", "params",
-         "grad_scale", "lr_ratio", "lr_over_max", "fresh", "size")  # fmt: skip
-"""Names of options and inputs that every step has; a rule's own parameter may not take them."""
+         "grad_scale", "lr_ratio", "lr_over_max", "fresh", "size",
+         "start", "param_names", "schedules", "schedule_start", "initial_lr", "lr_start", "lr_max",
+         "updates")  # fmt: skip
+"""Names of options, inputs and group keys that every optimizer has; a rule's own parameter may not take them."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class State:
         range: the values that it can take, for storage formats that exploit it.
         optional: whether ``state_dict`` leaves it out while a zero has made it needless (SGD without momentum), and
             loading begins it anew where it is missing.
+        meaning: the structural option, if any, that decides what its values mean, so that a checkpoint made under
+            another choice is refused.
     """
 
     key: str
@@ -37,6 +41,7 @@ class State:
     start: float | str = 0.0
     range: Range = field(default_factory=Range)
     optional: bool = False
+    meaning: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,10 +177,12 @@ def rule(
         RuleError: if the signature is not that of a formula.
     """
     scope = sys._getframe(1).f_locals
-    states = dict(state) if isinstance(state, Mapping) else {letter: letter for letter in state}
+    states = dict(state) if isinstance(state, Mapping) else {letter: letter for letter in _as_tuple(state)}
     declared = {k: s if isinstance(s, State) else State(s) for k, s in states.items()}
 
     def make(function: Formula) -> Rule:
+        if not inspect.isfunction(function):
+            raise RuleError(message("@rule decorates a plain function", got=function, do="Write `def f(p, g, ...)`"))
         made = Rule(
             function,
             getattr(function, "__name__", "formula"),
@@ -188,7 +195,9 @@ def rule(
         )
         hypers = _read_signature(made, scope)
         decay = hypers["weight_decay"].decay if "weight_decay" in hypers else None
-        return replace(made, hypers=hypers, decay=decay)
+        _check_states(made, hypers)
+        ordered = {k: declared[k] for k in inspect.signature(function).parameters if k in declared}
+        return replace(made, states=ordered, hypers=hypers, decay=decay)
 
     return make if formula is None else make(formula)
 
@@ -200,9 +209,12 @@ def _as_tuple(names: str | Iterable[str]) -> tuple[str, ...]:
 def _read_signature(made: Rule, scope: Mapping[str, Any]) -> dict[str, Hyper]:
     try:
         signature = inspect.signature(made.formula, eval_str=True, locals=scope)
-    except NameError as error:
+    except Exception as error:  # an annotation is any code
         raise RuleError(
-            message(f"{made.place}: an annotation cannot be read ({error})", do="Import the name it uses")
+            message(
+                f"{made.place}: an annotation cannot be read ({type(error).__name__}: {error})",
+                do="Import the names it uses, and mind its spelling",
+            )
         ) from error
     parameters = signature.parameters
     for letter in ("p", "g"):
@@ -238,8 +250,26 @@ def _read_signature(made: Rule, scope: Mapping[str, Any]) -> dict[str, Hyper]:
             raise RuleError(
                 message(
                     f"{made.place}: the parameter 'weight_decay' has the name of an option that every optimizer has",
-                    allowed="the annotations L2Decay, DecoupledDecay and OwnDecay, which say what the method means by it",
+                    allowed="the annotations L2Decay, DecoupledDecay and OwnDecay, which say what it means here",
                 )
             )
         hypers[name] = hyper
     return hypers
+
+
+def _check_states(made: Rule, hypers: Mapping[str, Hyper]) -> None:
+    keys: dict[str, str] = {}
+    for letter, state in made.states.items():
+        what = f"{made.place}: the state {letter!r}"
+        if letter in LETTERS:
+            raise RuleError(message(f"{what} has the letter of p, g or t", do="Give the state another letter"))
+        if state.rate not in ("coordinate", "tensor"):
+            raise RuleError(message(f"{what} has rate=", got=state.rate, allowed="'coordinate', 'tensor'"))
+        if state.key == "step" or state.key in keys:
+            owner = "every optimizer's step count" if state.key == "step" else f"the state {keys[state.key]!r}"
+            raise RuleError(message(f"{what} has the key {state.key!r} of {owner}", do="Give each state its own key"))
+        keys[state.key] = letter
+        numbers = [n for n, h in hypers.items() if not h.structural and not h.is_tuple]
+        allowed = ["p", *numbers] if state.rate == "coordinate" else numbers
+        if isinstance(state.start, str) and state.start not in allowed:
+            raise RuleError(message(f"{what} has start=", got=state.start, allowed=f"a number, {', '.join(allowed)}"))

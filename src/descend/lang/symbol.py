@@ -133,7 +133,7 @@ class Symbol:
 
     def __getattr__(self, name: str) -> NoReturn:
         # AttributeError keeps copy, pickle and hasattr working; the hint is for people.
-        raise AttributeError(f"a formula's symbol has no attribute {name!r}; allowed: + - * / ** and {public_words()}")
+        raise AttributeError(f"a formula's symbol has no attribute {name!r}; allowed: + - * / ** abs()")
 
     def __repr__(self) -> str:
         return describe(self.node)
@@ -193,6 +193,27 @@ def lift(value: object, graph: Graph) -> Node:
     )
 
 
+CONDITIONS = {"and": (0, 1), "or": (0, 1), "not": (0,), "where": (0,)}
+"""Which arguments of a word are true or false; all others are numbers."""
+
+
+def as_number(node: Node, graph: Graph) -> Node:
+    """A value as a number: a condition counts 1 where it holds, else 0."""
+    return graph.apply("where", node, graph.const(1), graph.const(0)) if node.boolean else node
+
+
+def _as_condition(node: Node, op: str) -> Node:
+    if node.boolean or node.op == "const":
+        return node
+    word = {"and": "&", "or": "|", "not": "~"}.get(op, f"{op}()")
+    raise RuleError(
+        message(
+            f"{word} needs a condition, and {describe(node)} is a number",
+            do=f"Compare it, for example {describe(node)} != 0",
+        )
+    )
+
+
 def apply(op: str, *args: object) -> Symbol:
     """A word on symbols and numbers, at least one of them a symbol.
 
@@ -201,6 +222,7 @@ def apply(op: str, *args: object) -> Symbol:
     """
     graph = next(a.graph for a in args if isinstance(a, Symbol))
     nodes = [lift(a, graph) for a in args]
+    nodes = [_as_condition(n, op) if i in CONDITIONS.get(op, ()) else as_number(n, graph) for i, n in enumerate(nodes)]
     if WORDS[op].host_only and any(n.rate > 0 for n in nodes):
         raise RuleError(
             message(

@@ -1,5 +1,6 @@
 """Tracing: a formula is called once with symbols, and what it does to them becomes its graph."""
 
+import inspect
 import sys
 import traceback
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any
 from descend.errors import DescendError, RuleError, did_you_mean, message
 from descend.lang.graph import Graph, Node, Rate
 from descend.lang.rule import Rule
-from descend.lang.symbol import Symbol, lift, public_words
+from descend.lang.symbol import Symbol, as_number, lift, public_words
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,17 @@ def trace(rule: Rule, structure: Structure, graph: Graph, p: Symbol, g: Symbol) 
     """
     states = {letter: Symbol(graph.input(letter, Rate[s.rate.upper()]), graph) for letter, s in rule.states.items()}
     arguments: dict[str, Any] = {"p": p, "g": g, **states, **_make_hypers(rule, structure, graph)}
-    if "t" in rule.formula.__code__.co_varnames[: rule.formula.__code__.co_argcount]:
+    if "t" in inspect.signature(rule.formula).parameters:
         arguments["t"] = Symbol(graph.input("t", Rate.HOST), graph)
     result, names = _call(rule, arguments)
     values = result if isinstance(result, tuple | list) else (result,)
     _check_results(rule, values, names)
-    nodes = [lift(v, graph) for v in values]
+    nodes = [_lift_result(rule, v, graph) for v in values]
     for letter, node in zip(rule.states, nodes[1:], strict=True):
         if node.rate > Rate[rule.states[letter].rate.upper()]:
             raise RuleError(
                 message(
-                    f"{rule.place}: the state {letter!r} is one value a tensor, but its new value differs by coordinate",
+                    f"{rule.place}: the state {letter!r} is one value a tensor, but its new value is one a coordinate",
                     do="Declare it without rate=, or reduce the value with sum(), mean() or norm()",
                 )
             )
@@ -137,9 +138,19 @@ def _explain(rule: Rule, error: Exception) -> RuleError:
     return RuleError(f"{where}: {type(error).__name__}: {error}. {hint}")
 
 
+def _lift_result(rule: Rule, value: Any, graph: Graph) -> Node:
+    try:
+        return as_number(lift(value, graph), graph)
+    except RuleError as error:
+        allowed = "expressions of the formula's arguments, and numbers"
+        raise RuleError(message(f"{rule.place} returns {value!r}, which is no value", allowed=allowed)) from error
+
+
 def _check_results(rule: Rule, values: Any, names: Mapping[str, Any]) -> None:
     letters = list(rule.states)
     expected = ", ".join(["what is added to p", *(f"new {letter}" for letter in letters)])
+    if len(values) == 1 and values[0] is None:
+        raise RuleError(message(f"{rule.place} returns nothing", allowed=expected, do="End the formula with `return`"))
     if len(values) != 1 + len(letters):
         nodes = [v.node for v in values if isinstance(v, Symbol)]
         lost = [x for x in letters if isinstance(names.get(x), Symbol) and names[x].node not in nodes]

@@ -5,7 +5,7 @@ unscale -> clip by global norm -> maximize -> clip by value -> L2 decay -> rule 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from descend.lang.functions import clamp, minimum, norm
 from descend.lang.graph import Graph, Node, Rate, walk
@@ -26,6 +26,7 @@ class StepGraph:
         graph: the nodes.
         p: the new parameter.
         states: new value of each live state, by letter.
+        tensor_states: letters of those that are one value a tensor.
         nonfinite: number of non-finite gradients over all tensors.
         squares: sum of the squared gradients over all tensors, where their norm is clipped.
         guarded: whether nothing may be written before ``nonfinite`` is known.
@@ -34,6 +35,7 @@ class StepGraph:
     graph: Graph
     p: Node
     states: dict[str, Node]
+    tensor_states: frozenset[str]
     nonfinite: Node
     squares: Node | None
     guarded: bool
@@ -69,8 +71,11 @@ def weave(rule: Rule, structure: Structure) -> StepGraph:
     traced = trace(rule, structure, graph, p, _as_symbol(g))
     new_p = _decay(structure.decay, p, host) + Symbol(traced.delta, graph)
     total, plain_p, *plain = simplify(graph, [total, new_p.node, *traced.states.values()])
-    states = _drop_dead_states(plain_p, dict(zip(traced.states, plain, strict=True)), bool(structure.zeros))
-    return StepGraph(graph, plain_p, states, nonfinite, total if structure.clip_norm else None, structure.guard)
+    whole = weave(rule, replace(structure, zeros=frozenset())) if structure.zeros else None
+    states = _drop_dead_states(plain_p, dict(zip(traced.states, plain, strict=True)), whole)
+    scalars = frozenset(k for k in states if rule.states[k].rate == "tensor")
+    squares = total if structure.clip_norm else None
+    return StepGraph(graph, plain_p, states, scalars, nonfinite, squares, structure.guard)
 
 
 def _as_symbol(value: Symbol | float) -> Symbol:
@@ -88,8 +93,21 @@ def _decay(kind: str | None, p: Symbol, host: Callable[[str], Symbol]) -> Symbol
     return p
 
 
-def _drop_dead_states(p: Node, states: dict[str, Node], folded: bool) -> dict[str, Node]:
-    """The states that the parameter's path reads, now or in a later step; and those that a rule only records."""
+def _drop_dead_states(p: Node, states: dict[str, Node], whole: StepGraph | None) -> dict[str, Node]:
+    """The states that the parameter's path reads, now or in a later step; and those that a rule only records.
+
+    Args:
+        p: the new parameter.
+        states: new value of each state, by letter.
+        whole: the step without folded zeros, if any were folded: what it reads and this step does not is needless.
+    """
+    live = _find_live(p, states)
+    read = _find_live(whole.p, whole.states) if whole else live
+    recorded = {k for k, n in states.items() if k not in read and not (n.op == "input" and n.name == k)}
+    return {k: n for k, n in states.items() if k in live | recorded}
+
+
+def _find_live(p: Node, states: dict[str, Node]) -> set[str]:
     live: set[str] = set()
     pending = [p]
     while pending:
@@ -97,8 +115,7 @@ def _drop_dead_states(p: Node, states: dict[str, Node], folded: bool) -> dict[st
             if node.op == "input" and node.name in states and node.name not in live:
                 live.add(node.name)
                 pending.append(states[node.name])
-    recorded = set() if folded else {k for k, n in states.items() if not (n.op == "input" and n.name == k)}
-    return {k: n for k, n in states.items() if k in live | recorded}
+    return live
 
 
 def trace_plain(rule: Rule, structure: Structure | None = None) -> tuple[Trace, dict[str, Node]]:

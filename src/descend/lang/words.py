@@ -22,7 +22,9 @@ def _power(a: float, b: float) -> float:
     except OverflowError:
         return -math.inf if a < 0 and b % 2 == 1 else math.inf
     except ValueError:
-        return math.inf if a == 0.0 else math.nan
+        if a != 0.0:
+            return math.nan
+        return math.copysign(math.inf, a) if b % 2 == 1 else math.inf
 
 
 def _root(a: float) -> float:
@@ -45,7 +47,7 @@ def _cos(a: float) -> float:
 
 
 def _floor(a: float) -> float:
-    return float(math.floor(a)) if math.isfinite(a) else a
+    return math.copysign(math.floor(a), a) if math.isfinite(a) else a  # floor(-0.0) is -0.0
 
 
 def _minimum(a: float, b: float) -> float:

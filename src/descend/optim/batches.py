@@ -167,10 +167,11 @@ class Unit:
             self._contiguous and all(map(Tensor.is_contiguous, present)) and set(map(_DTYPE, present)) <= self._dtypes
         )
         if not plain or self._overlaps(addresses):
-            clean = [
-                g if g is None or self._fits(p, g) else torch.empty_like(p).copy_(g)
-                for p, g in zip(self.params, grads, strict=True)
-            ]
+            with torch.no_grad():
+                clean = [
+                    g if g is None or self._fits(p, g) else torch.empty_like(p).copy_(g)
+                    for p, g in zip(self.params, grads, strict=True)
+                ]
             addresses = [0 if g is None else g.data_ptr() for g in clean]
             # a copy must not be mistaken for an unchanged gradient in the next step
             self._grad_marks = marks if all(a is b for a, b in zip(clean, grads, strict=True)) else ([], [])

@@ -203,6 +203,15 @@ def _load_group(
     if "schedules" not in saved:
         for key in ("lr",) if "lr" in own.get("schedules", {}) else ():
             new[key] = own[key]
+    for state in rule.states.values() if started else ():
+        if state.meaning and new[state.meaning] != own[state.meaning]:
+            raise CheckpointError(
+                message(
+                    f"{where} has {state.meaning}={new[state.meaning]!r}, under which {state.key!r} means another "
+                    f"thing than under {own[state.meaning]!r}, as here",
+                    do=f"Make the optimizer with {state.meaning}={new[state.meaning]!r} to go on with this state",
+                )
+            )
     for key in rule.hypers:
         if isinstance(new[key], list):
             new[key] = tuple(new[key])

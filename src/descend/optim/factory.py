@@ -40,7 +40,7 @@ def optimizer(rule: Rule, *, name: str | None = None, positional: tuple[str, ...
 
     def __init__(self: Optimizer, *args: Any, **kwargs: Any) -> None:
         params, given = _bind(signature, title, args, kwargs)
-        Optimizer.__init__(self, params, given)
+        Optimizer.__init__(self, params, **given)
 
     __init__.__signature__ = _with_self(signature)
     module = rule.formula.__module__

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import nullcontext
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from descend.errors import NonFiniteError, OptionError, message
 from descend.lang.rule import Rule
 from descend.optim import checkpoint, groups, options
-from descend.optim.batches import Moved
+from descend.optim.batches import Moved, Unit
 from descend.optim.clock import Clock
 from descend.optim.explain import Explanation, PassCost, explain, price
 from descend.optim.states import StateTable
@@ -41,10 +42,9 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     rule: ClassVar[Rule]
-    state: StateTable
     _step_supports_amp_scaling = True
 
-    def __init__(self, params: Any, given: dict[str, Any]) -> None:
+    def __init__(self, params: Any, **given: Any) -> None:
         name = type(self).__name__
         given = options.translate(self.rule, given, name)
         self.wide = options.check_wide({k: v for k, v in given.items() if k in options.WIDE}, name)
@@ -127,11 +127,7 @@ class Optimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if any(g["differentiable"] for g in self.param_groups):
-            self._step()
-        else:
-            with torch.no_grad():
-                self._step()
+        self._step()
         if self._optimizer_step_post_hooks or torch_optimizer._global_optimizer_post_hooks:
             self._optimizer_step_code()
             for hook in chain(
@@ -178,11 +174,12 @@ class Optimizer(torch.optim.Optimizer):
             unit.begin()
         guarded = self.wide["on_nonfinite"] != "apply"
         for index in range(plan.passes):
-            for unit in units:
-                if index < len(unit.program.passes):
-                    unit.runner.run(index, plan.totals)
+            with torch.set_grad_enabled(plan.differentiable) if plan.eager else nullcontext():
+                for unit in units:
+                    if index < len(unit.program.passes):
+                        unit.runner.run(index, plan.totals)
             if index == 0 and float(plan.totals[0]) != 0.0:
-                self._meet_nonfinite(plan, units)
+                self._meet_nonfinite(units)
                 if guarded:
                     return
         self._skipped_in_a_row = 0
@@ -212,7 +209,7 @@ class Optimizer(torch.optim.Optimizer):
         for unit in plan.units:
             unit.take([p.grad if p.requires_grad else None for p in unit.params])
 
-    def _meet_nonfinite(self, plan: StepPlan, units: list[Any]) -> None:
+    def _meet_nonfinite(self, units: list[Unit]) -> None:
         """Count and name non-finite gradients; decide what ``on_nonfinite`` says."""
         found = [f for unit in units for f in unit.count_nonfinite()]
         for label, count in found:

@@ -94,12 +94,26 @@ def check_group(rule: Rule, options: Mapping[str, Any], owner: str) -> dict[str,
         if name not in known:
             raise UnknownOptionError(f"{owner} has no option {name!r}. {did_you_mean(name, [*known, *WIDE])}")
         checked[name] = _check_option(rule, name, value, owner)
-    full = {**known, **checked}
-    _check_decay(rule, full, owner)
-    complaint = rule.check(full) if rule.check and not _holds_schedule(full) else None
+    _check_together(rule, {**known, **checked}, owner)
+    return checked
+
+
+def check_changed(rule: Rule, changed: Mapping[str, Any], group: Mapping[str, Any], owner: str) -> None:
+    """Values that were written into a group, each alone and beside the group's others.
+
+    Raises:
+        OptionError: if one is not allowed or contradicts another.
+    """
+    for name, value in changed.items():
+        _check_option(rule, name, value, owner)
+    _check_together(rule, group, owner)
+
+
+def _check_together(rule: Rule, group: Mapping[str, Any], owner: str) -> None:
+    _check_decay(rule, group, owner)
+    complaint = rule.check(group) if rule.check and not _holds_schedule(group) else None
     if complaint:
         raise OptionError(f"{owner}: {complaint}")
-    return checked
 
 
 def _check_option(rule: Rule, name: str, value: Any, owner: str) -> Any:

@@ -43,7 +43,7 @@ class Rows:
         self._group_of = np.array(group_of, np.int64)
         self._steps = steps
         self._read = read
-        self._done = np.zeros(0)
+        self._rows_of: dict[int, np.ndarray] = {}
         self._first = np.zeros(0, np.int64)
         self._at_t = program.inputs.index("t") if "t" in program.inputs else None
         self._at_fresh = program.inputs.index("fresh") if "fresh" in program.inputs else None
@@ -60,16 +60,17 @@ class Rows:
         self.of_tensor[at] = inverse.reshape(-1)
         self.count = len(distinct)
         self._first = at[first]
-        for i in range(len(self.groups)):
-            self.refresh(i)
+        owners = self._group_of[self._first]
+        self._rows_of = {id(g): np.flatnonzero(owners == i) for i, g in enumerate(self.groups)}
+        for group in self.groups:
+            self.refresh(group)
 
-    def refresh(self, group: int) -> list[int]:
-        """Write a group's numbers into its rows; returns those rows."""
-        rows = np.flatnonzero(self._group_of[self._first] == group)
-        if len(rows):
-            numbers = self._read(self.groups[group])
+    def refresh(self, group: dict[str, Any]) -> None:
+        """Write a group's numbers into its rows, if it has any here."""
+        rows = self._rows_of.get(id(group))
+        if rows is not None and len(rows):
+            numbers = self._read(group)
             self.inputs[rows] = [_plain(numbers.get(name, 0.0)) for name in self._names]
-        return rows.tolist()
 
     def advance(self) -> None:
         """Write this step's number, and which states are fresh, into every row."""

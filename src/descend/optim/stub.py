@@ -1,6 +1,6 @@
 """The type stub of the package, written from the rules' signatures.
 
-    python -m descend.optim.stub > src/descend/__init__.pyi
+python -m descend.optim.stub > src/descend/__init__.pyi
 """
 
 import inspect

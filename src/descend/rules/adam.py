@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-from descend.lang import Keep, L2Decay, NonNegative, Value, maximum, rule, sqrt
+from descend.lang import Keep, L2Decay, NonNegative, State, Value, maximum, rule, sqrt
 
 
 @rule(
-    state={"m": "exp_avg", "v": "exp_avg_sq", "v_max": "max_exp_avg_sq"},
+    state={"m": "exp_avg", "v": "exp_avg_sq", "v_max": State("max_exp_avg_sq", meaning="amsgrad_of")},
     cite=("kingma2015", "reddi2018"),
     derives_from=("rmsprop", "sgd"),
 )

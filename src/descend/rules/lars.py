@@ -11,7 +11,7 @@ def _contradiction(o: Mapping[str, Any]) -> str | None:
 
 
 @rule(
-    state={"v": State("momentum_buffer", optional=True)},
+    state={"v": State("momentum_buffer", optional=True, meaning="momentum_form")},
     cite="you2017",
     derives_from="sgd",
     check=_contradiction,

@@ -15,7 +15,7 @@ def _contradiction(o: Mapping[str, Any]) -> str | None:
 
 
 @rule(
-    state={"v": State("momentum_buffer", optional=True)},
+    state={"v": State("momentum_buffer", optional=True, meaning="momentum_form")},
     cite=("robbins1951", "polyak1964", "sutskever2013"),
     check=_contradiction,
     counts=False,
@@ -51,5 +51,6 @@ def sgd(
     if momentum_form == "ema":
         v = momentum * v + (1 - momentum) * g
         return -lr * ((1 - momentum) * g + momentum * v if nesterov else v), v
-    v = where(fresh(v), g, momentum * v + (1 - dampening) * g)
-    return -lr * where(momentum == 0, g, g + momentum * v if nesterov else v), v
+    still = momentum == 0  # torch leaves the buffer as it is meanwhile
+    v = where(still, v, where(fresh(v), g, momentum * v + (1 - dampening) * g))
+    return -lr * where(still, g, g + momentum * v if nesterov else v), v

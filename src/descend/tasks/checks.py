@@ -26,9 +26,7 @@ def check(task: Task) -> Data:
         model = _attempt(task, "model()", task.model)
         _check_model(task, model)
         batch = next(task.batches(data.train, seed=0))
-        outputs = _attempt(
-            task, f"model on inputs of shape {tuple(batch.inputs.shape)}", lambda: model(batch.inputs)
-        )
+        outputs = _attempt(task, f"model on inputs of shape {tuple(batch.inputs.shape)}", lambda: model(batch.inputs))
         loss = _attempt(task, f"loss on {_shapes(outputs, batch)}", lambda: task.loss(outputs, batch.targets))
         _check_loss(task, loss, outputs, batch)
         _attempt(task, "backward pass", loss.backward)

@@ -39,9 +39,7 @@ class Data:
     test: Part
 
 
-def split(
-    inputs: Tensor, targets: Tensor, shares: tuple[float, float, float] = (0.6, 0.2, 0.2), seed: int = 0
-) -> Data:
+def split(inputs: Tensor, targets: Tensor, shares: tuple[float, float, float] = (0.6, 0.2, 0.2), seed: int = 0) -> Data:
     """Cut one set of examples into training, validation and test, always in the same way.
 
     Args:
@@ -67,9 +65,7 @@ def split(
     rows = inputs.shape[0]
     first, second = round(rows * shares[0]), round(rows * (shares[0] + shares[1]))
     if not 0 < first < second < rows:
-        raise TaskError(
-            message(f"{rows} examples are too few for the shares {shares}", do="Give more examples.")
-        )
+        raise TaskError(message(f"{rows} examples are too few for the shares {shares}", do="Give more examples."))
     order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
     parts = (order[:first], order[first:second], order[second:])
     return Data(*(Part(inputs[chosen], targets[chosen]) for chosen in parts))
@@ -78,33 +74,25 @@ def split(
 def arrange(given: Any, task: str) -> Data:
     """Whatever a task's ``data()`` returned, as :class:`Data`; names the task in every error."""
     if isinstance(given, Data):
-        return Data(
-            *(_part((p.inputs, p.targets), task) for p in (given.train, given.validation, given.test))
-        )
+        return Data(*(_part((p.inputs, p.targets), task) for p in (given.train, given.validation, given.test)))
     if isinstance(given, Sequence) and len(given) == 2:
         whole = _part(given, task)
         return split(whole.inputs, whole.targets)
     if isinstance(given, Sequence) and len(given) == 3:
         return Data(*(_part(pair, task) for pair in given))
-    raise TaskError(
-        message(f"data() of task {task!r} has the wrong form", got=type(given).__name__, allowed=FORMS)
-    )
+    raise TaskError(message(f"data() of task {task!r} has the wrong form", got=type(given).__name__, allowed=FORMS))
 
 
 def _part(pair: Any, task: str) -> Part:
     if not isinstance(pair, Sequence) or len(pair) != 2:
-        raise TaskError(
-            message(f"data() of task {task!r} has the wrong form", got=type(pair).__name__, allowed=FORMS)
-        )
+        raise TaskError(message(f"data() of task {task!r} has the wrong form", got=type(pair).__name__, allowed=FORMS))
     tensors: list[Tensor] = []
     for role, values in zip(("inputs", "targets"), pair, strict=True):
         try:
             tensors.append(torch.as_tensor(values))
         except (TypeError, ValueError, RuntimeError) as error:
             raise TaskError(
-                message(
-                    f"{role} of task {task!r} do not become a tensor ({error})", allowed="tensors or arrays"
-                )
+                message(f"{role} of task {task!r} do not become a tensor ({error})", allowed="tensors or arrays")
             ) from error
     inputs, targets = tensors
     if inputs.ndim == 0 or targets.ndim == 0 or inputs.shape[0] != targets.shape[0]:
@@ -116,7 +104,5 @@ def _part(pair: Any, task: str) -> Part:
             )
         )
     if inputs.shape[0] == 0:
-        raise TaskError(
-            message(f"a part of the data of task {task!r} is empty", do="Give it at least one example.")
-        )
+        raise TaskError(message(f"a part of the data of task {task!r} is empty", do="Give it at least one example."))
     return Part(inputs, targets)

@@ -69,9 +69,7 @@ def vectors() -> Data:
 def images() -> Data:
     """The same split as :func:`vectors`, as images (1, 8, 8)."""
     flat = vectors()
-    return Data(
-        *(Part(p.inputs.view(-1, 1, 8, 8), p.targets) for p in (flat.train, flat.validation, flat.test))
-    )
+    return Data(*(Part(p.inputs.view(-1, 1, 8, 8), p.targets) for p in (flat.train, flat.validation, flat.test)))
 
 
 def perceptron() -> nn.Module:
@@ -121,6 +119,6 @@ digits_cnn = Task(
     loss=functional.cross_entropy,
     metric=accuracy,
     batch_size=64,
-    steps=200,
+    steps=250,
     target=0.95,
 )

@@ -57,9 +57,7 @@ def load_from_file(path: Path, name: str) -> Task:
         return found[name]
     if hasattr(module, name):
         kind = type(getattr(module, name)).__name__
-        raise TaskError(
-            message(f"{name!r} in {path} is not a task", got=kind, allowed="a descend.tasks.Task")
-        )
+        raise TaskError(message(f"{name!r} in {path} is not a task", got=kind, allowed="a descend.tasks.Task"))
     hint = did_you_mean(name, found) if found else "The file defines no descend.tasks.Task."
     raise TaskError(message(f"{path} has no object {name!r}", do=hint))
 
@@ -67,9 +65,7 @@ def load_from_file(path: Path, name: str) -> Task:
 def _execute(path: Path) -> ModuleType:
     path = path.expanduser().resolve()
     if not path.is_file():
-        raise TaskError(
-            message(f"there is no file {path}", do="Give the path of a Python file, then :object.")
-        )
+        raise TaskError(message(f"there is no file {path}", do="Give the path of a Python file, then :object."))
     # A name per path and content keeps two files called task.py apart, and an edited file from its old self.
     key = f"descend_task_{hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:12]}"
     if key in sys.modules:

@@ -66,29 +66,19 @@ class Task:
         for field in ("data", "model", "loss"):
             value = getattr(self, field)
             if not callable(value) or (isinstance(value, nn.Module) and field == "model"):
-                do = (
-                    f"Pass a function: {field}=lambda: ..."
-                    if field != "loss"
-                    else "Pass a function of two tensors."
-                )
+                do = f"Pass a function: {field}=lambda: ..." if field != "loss" else "Pass a function of two tensors."
                 raise TaskError(message(f"{field} of task {self.name!r}", got=type(value).__name__, do=do))
         for field in ("steps", "batch_size", "evaluate_every"):
             value = getattr(self, field)
             if value is None and field == "evaluate_every":
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise TaskError(
-                    message(f"{field} of task {self.name!r}", got=value, allowed="an integer from 1")
-                )
+                raise TaskError(message(f"{field} of task {self.name!r}", got=value, allowed="an integer from 1"))
         if self.target is not None and not math.isfinite(self.target):
-            raise TaskError(
-                message(f"target of task {self.name!r}", got=self.target, allowed="a finite number, None")
-            )
+            raise TaskError(message(f"target of task {self.name!r}", got=self.target, allowed="a finite number, None"))
         if self.metric is not None and not callable(self.metric) and not isinstance(self.metric, Metric):
             allowed = "a function of outputs and targets, a descend.tasks.Metric, None"
-            raise TaskError(
-                message(f"metric of task {self.name!r}", got=type(self.metric).__name__, allowed=allowed)
-            )
+            raise TaskError(message(f"metric of task {self.name!r}", got=type(self.metric).__name__, allowed=allowed))
 
     @property
     def score(self) -> Metric:

@@ -17,11 +17,20 @@ _warned: set[str] = set()
 
 
 def folder() -> Path:
-    """Where kernels are kept: ``$DESCEND_CACHE_DIR``, else the user's cache folder."""
+    """Where kernels are kept: ``$DESCEND_CACHE_DIR``, else the user's cache folder.
+
+    A user without a home, as in a container that runs under a bare number, has a temporary folder of their own.
+    """
     chosen = os.environ.get("DESCEND_CACHE_DIR")
     if chosen:
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "descend" / "kernels"
+    caches = os.environ.get("XDG_CACHE_HOME")
+    if caches:
+        return Path(caches) / "descend" / "kernels"
+    try:
+        return Path.home() / ".cache" / "descend" / "kernels"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"descend-{os.getuid() if hasattr(os, 'getuid') else 'kernels'}"
 
 
 def read(key: str) -> bytes | None:
@@ -44,9 +53,13 @@ def write(key: str, code: bytes) -> None:
         if not _is_private(place):
             return
         handle, name = tempfile.mkstemp(dir=place, prefix=".writing-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        os.replace(name, place / key)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(hashlib.sha256(code).digest() + code)
+            os.replace(name, place / key)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise
     except OSError as error:
         _warn_once(
             f"Kernels cannot be kept in {place} ({error.strerror}), so each process compiles its own; "

@@ -11,7 +11,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 _HOME = os.getpid()
@@ -76,5 +76,6 @@ def run_on_pool(share: Callable[[int, int, int], None], context: int, threads: i
     try:
         share(context, 0, threads)
     finally:
-        for other in others:
-            other.result()
+        wait(others)  # all of them, before an error lets the caller free what they write to
+    for other in others:
+        other.result()

@@ -1,0 +1,44 @@
+"""A group's numbers by the name of their host input: hyper-parameters and what is derived from them."""
+
+from typing import Any
+
+from torch import Tensor
+
+from descend.lang.rule import Rule
+
+
+class Numbers:
+    """Reads groups for the uniform table.
+
+    Args:
+        rule: the method.
+        wide: the options of the whole optimizer, live.
+    """
+
+    def __init__(self, rule: Rule, wide: dict[str, Any]) -> None:
+        self.scale = 1.0
+        self._wide = wide
+        self._scalars = [k for k, h in rule.hypers.items() if not h.structural and not h.is_tuple]
+        self._tuples = [(k, [f"{k}[{i}]" for i in range(len(h.ranges))]) for k, h in rule.hypers.items() if h.is_tuple]
+
+    def read(self, group: dict[str, Any]) -> dict[str, Any]:
+        """The numbers of a group; an optional one that is absent is 0, since no formula reads it then."""
+        numbers = {k: 0.0 if group[k] is None else group[k] for k in self._scalars}
+        for key, names in self._tuples:
+            if group[key] is not None:
+                numbers.update(zip(names, group[key], strict=True))
+        numbers["weight_decay"] = group["weight_decay"]
+        lr = _plain(numbers.get("lr", 0.0))
+        start = _plain(group.get("initial_lr", group["lr_start"]))
+        if lr > group["lr_max"]:
+            group["lr_max"] = lr
+        numbers["lr_ratio"] = lr / start if start else 0.0
+        numbers["lr_over_max"] = lr / group["lr_max"] if group["lr_max"] else 0.0
+        numbers["clip_norm"] = self._wide["clip_norm"] or 0.0
+        numbers["clip_value"] = self._wide["clip_value"] or 0.0
+        numbers["grad_scale"] = self.scale
+        return numbers
+
+
+def _plain(value: Any) -> float:
+    return float(value.detach()) if isinstance(value, Tensor) else float(value)

@@ -1,0 +1,1 @@
+"""Backends against the language's own meaning on plain numbers."""

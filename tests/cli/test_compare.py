@@ -1,0 +1,90 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from compare.workloads import FILE
+from descend.cli.app import app
+
+QUICK = ["-o", "adam,sgd", "--seeds", "2", "--search-seeds", "1", "--trials", "2"]
+
+
+@pytest.fixture
+def task(tmp_path):
+    (tmp_path / "mine.py").write_text(FILE.format(extra="pass"))
+    return f"{tmp_path / 'mine.py'}:mine"
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["compare", *arguments], catch_exceptions=False)
+
+
+def test_a_task_of_ones_own_is_compared_and_reported(task, tmp_path):
+    out = tmp_path / "out"
+    done = run(task, *QUICK, "--workers", "0", "--out", str(out))
+    assert done.exit_code == 0
+    assert "On mine," in done.stdout and "Adam" in done.stdout and "SGD" in done.stdout
+    assert "8 runs" in done.stderr and "report.html" in done.stderr
+    assert len((out / "mine" / "runs.jsonl").read_text().splitlines()) == 8
+    assert (out / "report.html").exists() and (out / "mine" / "curves.png").exists()
+
+
+def test_json_alone_is_on_standard_output(task, tmp_path):
+    done = run(task, *QUICK, "--workers", "0", "--out", str(tmp_path / "out"), "--json")
+    data = json.loads(done.stdout)
+    assert data["complete"] and data["results"][0]["task"] == "mine"
+
+
+def test_a_second_time_nothing_is_trained(task, tmp_path):
+    first = run(task, *QUICK, "--workers", "0", "--out", str(tmp_path / "out"))
+    again = run(task, *QUICK, "--workers", "0", "--out", str(tmp_path / "out"))
+    assert "8 runs, 8 are done already" in again.stderr
+    table = [done.stdout[done.stdout.index("On mine") :] for done in (first, again)]
+    assert table[0] == table[1]
+
+
+def test_interrupted_it_keeps_what_is_done_says_how_to_go_on_and_goes_on(tmp_path):
+    slow = FILE.format(extra="import time; time.sleep(0.15)")
+    (tmp_path / "mine.py").write_text(slow)
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "descend.cli", "compare", f"{tmp_path / 'mine.py'}:mine", *QUICK, "--seeds", "12",
+               "--workers", "2", "--out", str(out)]  # fmt: skip
+    records = out / "mine" / "runs.jsonl"
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    ) as process:
+        deadline = time.monotonic() + 100
+        while not (records.exists() and records.read_bytes().count(b"\n") >= 3):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        said, notes = process.communicate(timeout=100)
+    assert process.returncode == 130, notes
+    assert "Unfinished on mine" in said and "Interrupted: " in notes and "Traceback" not in notes
+    assert "unfinished" in (out / "report.html").read_text()
+    kept = records.read_text().splitlines()
+    assert 3 <= len(kept) < 28
+    assert f"{len(kept)} of 28 runs are kept" in notes
+    (tmp_path / "mine.py").write_text(FILE.format(extra="pass"))
+    again = run(*command[4:])
+    assert again.exit_code == 0 and f"{len(kept)} are done already" in again.stderr
+    assert records.read_text().splitlines()[: len(kept)] == kept
+
+
+def test_the_table_fits_eighty_columns_and_marks_the_edge(task, tmp_path):
+    from descend.cli.compare import print_comparison
+    from descend.compare import compare
+    from descend.tasks import find
+
+    console = Console(width=80, record=True, file=open(os.devnull, "w"))
+    with console.file:
+        print_comparison(compare(find(task), ["sgd-momentum"], seeds=2, search_seeds=1, trials=2, workers=0), console)
+    text = console.export_text()
+    row = next(line for line in text.splitlines() if "SGD + momentum " in line and "±" in line)
+    assert "*" in row and "±" in row and len(row) <= 80 and "…" not in text

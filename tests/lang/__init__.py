@@ -1,0 +1,1 @@
+"""The language of formulas: tracing, rewriting, passes, and what its messages say."""
