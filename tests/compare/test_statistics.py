@@ -40,7 +40,12 @@ def test_p_value_equals_scipy():
 
 
 def test_p_value_of_samples_without_spread():
-    assert p_value([0.0, 0.0, 0.0]) == 1.0 and p_value([0.1, 0.1, 0.1]) == 0.0 and p_value([0.3]) == 1.0
+    assert p_value([0.0, 0.0, 0.0]) == 1.0 and p_value([0.1, 0.1, 0.1]) == 0.25 and p_value([0.3]) == 1.0
+
+
+def test_equal_gaps_of_two_seeds_are_no_proof():
+    (gap,) = differences({"a": [0.9, 0.8], "b": [0.8, 0.7]}, "a")
+    assert gap.p == 0.5 and not gap.separated
 
 
 def test_pairing_finds_what_unpaired_intervals_hide():

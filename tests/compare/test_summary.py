@@ -35,6 +35,11 @@ def test_a_winner_is_named_where_every_rival_is_separated():
     assert "B is best: 90.0 % test accuracy, ahead of each of the other 2" in verdict
 
 
+def test_a_single_rival_is_named():
+    _, verdict = judge({"a": 0.7, "b": 0.9}, wobbles={"b": 0.5})
+    assert "B is best: 90.0 % test accuracy, ahead of A with 95 % confidence" in verdict
+
+
 def test_rivals_that_are_not_separated_are_named():
     _, verdict = judge({"a": 0.899, "b": 0.9, "c": 0.6}, wobbles={"a": -1.0})
     assert "B has the best mean, 90.0 % test accuracy, but 5 seeds do not separate it from A." in verdict

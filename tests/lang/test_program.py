@@ -41,7 +41,6 @@ def test_lamb_is_two_passes_and_reads_its_moments_back():
 
 
 def test_clipping_adds_one_pass_to_each_method():
-    # except where a pass of reductions of p alone can serve both
     for name, cls in descend.optimizers().items():
         before, after = program(cls.rule), program(cls.rule, clip_norm=True)
         assert len(after.passes) == len(before.passes) + 1, name

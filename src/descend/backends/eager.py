@@ -96,7 +96,7 @@ class EagerRunner:
             elif node.op == "input":
                 known[node] = values[program.inputs.index(node.name)]
             elif node.op != "const":
-                known[node] = _apply(node, known)
+                known[node] = _apply(node, known, torch.float64)
 
     def _step_tensor(self, step: Pass, j: int, host: dict[Node, Any], totals: Totals) -> None:
         batch, program = self.batch, self.batch.program
@@ -105,7 +105,9 @@ class EagerRunner:
         known = {**host, **slots}
         for node in walk([*step.slots, *(n for _, n in step.tensor_stores)], cut=frozenset(known)):
             if node not in known and node.op != "const":
-                known[node] = self._read_tensor_value(node.name, j) if node.op == "input" else _apply(node, known)
+                known[node] = (
+                    self._read_tensor_value(node.name, j) if node.op == "input" else _apply(node, known, torch.float64)
+                )
         slots.update((n, known[n]) for n in step.slots)
         for name, node in step.tensor_stores:
             _write(self._state(name, j), known[node])
@@ -116,7 +118,7 @@ class EagerRunner:
             if node in step.reloads or node.op == "input":
                 known[node] = self._load(step.reloads.get(node, node.name), j, work)
             else:
-                known[node] = _apply(node, known)
+                known[node] = _apply(node, known, work)
         for node in step.reductions:
             slots[node] = _sum(node.name, known[node.args[0]])
             if node in program.totals:
@@ -147,11 +149,13 @@ class EagerRunner:
         return value.clone() if self.differentiable and name != "g" else value
 
 
-def _apply(node: Node, known: dict[Node, Any]) -> Any:
+def _apply(node: Node, known: dict[Node, Any], dtype: torch.dtype) -> Any:
     arguments = [a.value if a.op == "const" else known[a] for a in node.args]
-    if any(isinstance(a, Tensor) for a in arguments):
-        return TORCH[node.op](*arguments)
-    return evaluate(node.op, *arguments)
+    if not any(isinstance(a, Tensor) for a in arguments):
+        return evaluate(node.op, *arguments)
+    if node.op == "where" and isinstance(arguments[0], Tensor):  # two plain numbers would take torch's default dtype
+        arguments[1] = torch.as_tensor(arguments[1], dtype=dtype, device=arguments[0].device)
+    return TORCH[node.op](*arguments)
 
 
 def _write(target: Tensor, value: Any) -> None:

@@ -86,14 +86,18 @@ def differences(scores: Mapping[str, Sequence[float]], leader: str, confidence: 
 
 
 def p_value(gaps: Sequence[float]) -> float:
-    """Two-sided p-value of the paired t test that the mean of these differences is zero."""
+    """Two-sided p-value of the paired t test that the mean of these differences is zero.
+
+    Differences that are all equal, as a metric that counts a few hundred examples gives them by chance, leave the
+    t test nothing to go by; then it is the p-value of the sign test.
+    """
     count = len(gaps)
     mean = math.fsum(gaps) / count
     if mean == 0 or count < 2:
         return 1.0
     deviation = _deviation(gaps, mean)
     if deviation <= 1e-12 * abs(mean):
-        return 0.0
+        return 2.0 ** (1 - count)
     return t_tails(mean / deviation * math.sqrt(count), count - 1)
 
 

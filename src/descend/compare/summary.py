@@ -149,9 +149,10 @@ def state_verdict(task: Task, protocol: Protocol, rows: Sequence[Row]) -> str:
     tied = [row.title for row in rows[1:] if row.gap is None or not row.gap.separated]
     few = f" {seeds.capitalize()} are few: use at least {ENOUGH_SEEDS}." if count < ENOUGH_SEEDS else ""
     if not tied:
+        others = rows[1].title if len(rows) == 2 else f"each of the other {len(rows) - 1}"
         return (
-            f"On {task.name}, {leader.title} is best: {shown}, ahead of each of the other "
-            f"{len(rows) - 1} with 95 % confidence after Holm's correction ({seeds}).{few}"
+            f"On {task.name}, {leader.title} is best: {shown}, ahead of {others} "
+            f"with 95 % confidence after Holm's correction ({seeds}).{few}"
         )
     if len(tied) == len(rows) - 1:
         return (

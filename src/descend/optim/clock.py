@@ -60,11 +60,11 @@ class Clock:
                 continue
             k = self.updates - group["schedule_start"]
             for key, data in group["schedules"].items():
-                if self._meddled(i, group, key) == 0.0:
+                schedule = self._parse(data)
+                if self._was_zeroed(i, group, key, schedule, k):
                     return False
-                value = self._parse(data).at(k)
-                _write(group, key, value)
-                self._written[i, key] = value
+                self._written[i, key] = schedule.at(k)
+                _write(group, key, self._written[i, key])
         return True
 
     def advance(self) -> None:
@@ -76,32 +76,33 @@ class Clock:
         self.updates = updates
         self._written = {}
         for group in groups:
-            for key, data in group.get("schedules", {}).items():
-                self._parse(data)
-                if "schedule_start" not in group:
-                    group["schedule_start"] = 0
-                del key
+            if "schedules" in group:
+                group.setdefault("schedule_start", 0)
 
-    def _meddled(self, index: int, group: dict[str, Any], key: str) -> float | None:
-        """The value that somebody else wrote over a schedule: 0.0 for the step that moves nothing, else None."""
-        written = self._written.get((index, key))
-        present = dict(_entries(group))[key] if "[" in key else group[key]
+    def _was_zeroed(self, index: int, group: dict[str, Any], key: str, schedule: Schedule, k: int) -> bool:
+        """Whether a learning rate of 0 was written over its schedule. Any other written value is refused.
+
+        Raises:
+            OptionError: if another value was written, or torch's scheduler drives it too.
+        """
         if key == "lr" and "initial_lr" in group:
             raise OptionError(
                 message(
-                    f"Group {index}: its lr follows the schedule {self._parse(group['schedules']['lr'])!r} and a torch "
-                    "LRScheduler as well (the group has an 'initial_lr')",
+                    f"Group {index}: its lr follows the schedule {schedule!r} and a torch LRScheduler as well (the "
+                    "group has an 'initial_lr')",
                     do="Keep one of the two",
                 )
             )
-        if written is None or present == written:
-            return None
-        if key == "lr" and float(present) == 0.0:
-            return 0.0
+        present = float(dict(_entries(group))[key] if "[" in key else group[key])
+        # What a group holds right after loading was written by another run.
+        expected = self._written.get((index, key), schedule.at(0) if k == 0 else None)
+        if key == "lr" and present == 0.0 and schedule.at(k) != 0.0 and expected != 0.0:
+            return True
+        if expected is None or present == expected:
+            return False
         raise OptionError(
             message(
-                f"Group {index}: {key} was set to {float(present):g}, but it follows the schedule "
-                f"{self._parse(group['schedules'][key])!r}",
+                f"Group {index}: {key} was set to {present:g}, but it follows the schedule {schedule!r}",
                 do=f"Delete group['schedules'][{key!r}] to take over by hand, or give the optimizer another schedule",
             )
         )

@@ -13,7 +13,7 @@ from descend.lang.weave import default_structure
 from descend.optim import options
 from descend.optim.optimizer import Optimizer
 
-_made: dict[Rule, type[Optimizer]] = {}
+_made: dict[tuple[Rule, str, tuple[str, ...]], type[Optimizer]] = {}
 
 
 def optimizer(rule: Rule, *, name: str | None = None, positional: tuple[str, ...] = ()) -> type[Optimizer]:
@@ -32,10 +32,10 @@ def optimizer(rule: Rule, *, name: str | None = None, positional: tuple[str, ...
     """
     if not isinstance(rule, Rule):
         raise RuleError(message("descend.optimizer()", got=rule, allowed="a formula decorated with descend.lang.rule"))
-    if rule in _made:
-        return _made[rule]
-    build_program(rule, default_structure(rule))  # a malformed formula is refused here, not in the first step
     title = name or "".join(part.capitalize() for part in rule.name.split("_"))
+    if (rule, title, positional) in _made:
+        return _made[rule, title, positional]
+    build_program(rule, default_structure(rule))  # a malformed formula is refused here, not in the first step
     signature = _make_signature(rule, positional)
 
     def __init__(self: Optimizer, *args: Any, **kwargs: Any) -> None:
@@ -57,7 +57,7 @@ def optimizer(rule: Rule, *, name: str | None = None, positional: tuple[str, ...
             "__deepcopy__": _deepcopy,
         },
     )
-    _made[rule] = cls
+    _made[rule, title, positional] = cls
     return cls
 
 
@@ -121,29 +121,32 @@ def _reduce(self: Optimizer) -> tuple[Any, ...]:
     """Pickle by the rule's module and name.
 
     Raises:
-        RuleError: if the rule cannot be found there again.
+        RuleError: if the class cannot be found there again.
     """
-    rule = self.rule
-    module, path = rule.formula.__module__, rule.formula.__qualname__
-    for found in _find(module, path, type(self).__name__):
-        if found is rule or getattr(found, "rule", None) is rule:
-            return _rebuild, (module, path, type(self).__name__), self.__getstate__()
-    raise RuleError(
-        message(
-            f"{type(self).__name__} cannot be pickled: its rule {path!r} is not found in module {module!r}",
-            do="Define the rule at the top level of a module; state_dict() saves it in any case",
+    formula = self.rule.formula
+    address = (formula.__module__, formula.__qualname__, type(self).__name__)
+    if type(self) not in _find_classes(*address):
+        raise RuleError(
+            message(
+                f"{address[2]} cannot be pickled: its rule {address[1]!r} is not found in module {address[0]!r}",
+                do="Define the rule at the top level of a module; state_dict() saves it in any case",
+            )
         )
-    )
+    return _rebuild, address, self.__getstate__()
 
 
-def _find(module: str, path: str, title: str) -> list[Any]:
-    """What a module holds under a rule's name or a class's; the product's own classes stand in the catalogue."""
-    found: list[Any] = []
-    for place, name in ((module, path), (module, title), ("descend", title)):
+def _find_classes(module: str, path: str, title: str) -> list[type[Optimizer]]:
+    """The classes of a formula: from the catalogue, from its module by name, or made from its rule there."""
+    found: list[type[Optimizer]] = []
+    for place, name in (("descend", title), (module, title), (module, path)):
         value: Any = importlib.import_module(place)
         for part in name.split("."):
             value = getattr(value, part, None)
-        found.append(value)
+        cls = optimizer(value) if isinstance(value, Rule) else value
+        if isinstance(cls, type) and issubclass(cls, Optimizer) and hasattr(cls, "rule"):
+            formula = cls.rule.formula
+            if (formula.__module__, formula.__qualname__, cls.__name__) == (module, path, title):
+                found.append(cls)
     return found
 
 
@@ -151,18 +154,9 @@ def _rebuild(module: str, path: str, title: str) -> Optimizer:
     """The empty optimizer that unpickling fills.
 
     Raises:
-        RuleError: if the rule is no longer there.
+        RuleError: if its rule is no longer there.
     """
-    rule, local, listed = _find(module, path, title)
-    for candidate in (listed, local):
-        if (
-            isinstance(candidate, type)
-            and issubclass(candidate, Optimizer)
-            and candidate.rule.formula.__module__ == module
-        ):
-            return candidate.__new__(candidate)
-    if isinstance(rule, Rule):
-        cls = optimizer(rule)
+    for cls in _find_classes(module, path, title):
         return cls.__new__(cls)
     raise RuleError(
         message(f"The rule {path!r} is no longer in module {module!r}", do="Keep it where it was when saving")

@@ -142,6 +142,15 @@ def _check_option(rule: Rule, name: str, value: Any, owner: str) -> Any:
 
 def _check_decay(rule: Rule, full: Mapping[str, Any], owner: str) -> None:
     amount = full["weight_decay"]
+    kind = resolve_decay(rule, full)
+    if kind in ("decoupled", "independent", "corrected") and "lr" not in rule.hypers:
+        raise OptionError(
+            message(
+                f"{owner}: decay={kind!r} follows lr, and the formula {rule.name!r} has none",
+                allowed="decay='l2'",
+                do="Call the formula's step size lr",
+            )
+        )
     if full["decay"] is None and rule.decay is None and not isinstance(amount, Schedule) and float(amount) != 0.0:
         raise OptionError(
             message(

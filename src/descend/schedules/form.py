@@ -20,23 +20,25 @@ from typing import Any, Concatenate, ParamSpec, cast, get_args, get_type_hints
 
 from descend.errors import OptionError, UnknownOptionError, did_you_mean, message
 from descend.lang import Value
+from descend.lang.symbol import Symbol
 from descend.schedules.algebra import PlainData, Schedule, product
-from descend.schedules.arguments import NUMBER, Argument
+from descend.schedules.arguments import NUMBER, Argument, Plain
 
 P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
 class Form:
-    """A closed form: its formula, its parameters with their ranges, and where it settles."""
+    """A closed form: its formula, its parameters with their ranges, where it settles, what does not go together."""
 
     name: str
     formula: Callable[..., Value]
     parameters: inspect.Signature
     ranges: dict[str, Argument]
-    horizon: Callable[..., int] | None
+    horizon: Callable[..., int | None] | None
+    conflict: Callable[..., str | None] | None
 
-    def bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[int | float, ...]:
+    def bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Plain, ...]:
         """The arguments in order, defaults filled in, each checked against its range."""
         for keyword in kwargs:
             if keyword not in self.ranges:
@@ -48,9 +50,11 @@ class Form:
             shape = self.parameters.replace(return_annotation=inspect.Signature.empty)
             raise UnknownOptionError(message(f"{self.name}{shape}: {error}")) from None
         bound.apply_defaults()
-        return tuple(
-            self.ranges[name].check(f"{self.name}({name}=)", x) for name, x in bound.arguments.items()
-        )
+        plain = tuple(self.ranges[name].check(f"{self.name}({name}=)", x) for name, x in bound.arguments.items())
+        complaint = self.conflict(*plain) if self.conflict else None
+        if complaint:
+            raise OptionError(message(f"{self.name}: {complaint}"))
+        return plain
 
 
 FORMS: dict[str, Form] = {}
@@ -64,17 +68,23 @@ class _ClosedForm(Schedule):
     """A schedule given by a formula and its arguments."""
 
     name: str
-    arguments: tuple[int | float, ...]
+    arguments: tuple[Plain, ...]
 
     def factor(self, k: int) -> float:
         return float(cast(float, FORMS[self.name].formula(k, *self.arguments)))
+
+    def expression(self, k: Symbol) -> Value:
+        return FORMS[self.name].formula(k, *self.arguments)
+
+    def formulas(self) -> list[Callable[..., Value]]:
+        return [FORMS[self.name].formula]
 
     @property
     def horizon(self) -> int | None:
         settles = FORMS[self.name].horizon
         return None if settles is None else settles(*self.arguments)
 
-    def _given(self) -> list[int | float]:
+    def _given(self) -> list[Plain]:
         """The arguments without the trailing ones that stand at their defaults."""
         given = list(self.arguments)
         defaults = [parameter.default for parameter in FORMS[self.name].parameters.parameters.values()]
@@ -83,7 +93,7 @@ class _ClosedForm(Schedule):
         return given
 
     def to_data(self) -> PlainData:
-        return [self.name, *self._given()]
+        return [self.name, *(list(x) if isinstance(x, tuple) else x for x in self._given())]
 
     def __repr__(self) -> str:
         names = list(FORMS[self.name].ranges)
@@ -92,12 +102,13 @@ class _ClosedForm(Schedule):
 
 
 def schedule(
-    *, horizon: Callable[..., int] | None
+    *, horizon: Callable[..., int | None] | None, conflict: Callable[..., str | None] | None = None
 ) -> Callable[[Callable[Concatenate[Value, P], Value]], Callable[P, Schedule]]:
     """Decorator that turns a formula in ``k`` into a constructor of schedules.
 
     Args:
         horizon: the arguments -> the last ``k`` at which the value changes; None if it never settles.
+        conflict: the arguments -> why they cannot stand together; None if they can.
 
     Raises:
         OptionError: the name is taken by another module's form or by a composition, or a parameter has no
@@ -105,7 +116,7 @@ def schedule(
     """
 
     def declare(formula: Callable[Concatenate[Value, P], Value]) -> Callable[P, Schedule]:
-        form = _read(formula, horizon)
+        form = _read(formula, horizon, conflict)
         known = FORMS.get(form.name)
         if form.name in _COMPOSED or (known and known.formula.__module__ != formula.__module__):
             raise OptionError(message(f"a schedule named {form.name!r} exists", do="Choose another name."))
@@ -121,7 +132,11 @@ def schedule(
     return declare
 
 
-def _read(formula: Callable[..., Value], horizon: Callable[..., int] | None) -> Form:
+def _read(
+    formula: Callable[..., Value],
+    horizon: Callable[..., int | None] | None,
+    conflict: Callable[..., str | None] | None,
+) -> Form:
     name = formula.__name__
     hints = get_type_hints(formula, include_extras=True)
     ranges: dict[str, Argument] = {}
@@ -134,7 +149,8 @@ def _read(formula: Callable[..., Value], horizon: Callable[..., int] | None) -> 
             raise OptionError(message(what, do="Annotate it with Steps, Number or Share."))
         ranges[parameter.name] = kinds[0]
         parameters.append(parameter.replace(annotation=plain))
-    return Form(name, formula, inspect.Signature(parameters, return_annotation=Schedule), ranges, horizon)
+    signature = inspect.Signature(parameters, return_annotation=Schedule)
+    return Form(name, formula, signature, ranges, horizon, conflict)
 
 
 def from_data(data: object) -> Schedule:

@@ -138,7 +138,10 @@ def test_the_pool_gives_the_bits_of_the_team(name, options, count, threads, monk
         assert_same_bits(a, b)
 
 
-@pytest.mark.parametrize("pool", [False, True])
+WITHOUT_STATE = pytest.mark.xfail(strict=True, reason="run_on_pool's workers keep their own floating-point state")
+
+
+@pytest.mark.parametrize("pool", [False, pytest.param(True, marks=WITHOUT_STATE)])
 def test_workers_take_over_flush_to_zero(pool, threads, monkeypatch):
     """Set after the workers were made: a denormal step is lost on every thread or on none."""
     if pool:
