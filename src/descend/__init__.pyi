@@ -39,6 +39,7 @@ class Adadelta(Optimizer):
         clip_value: float | None = None,
         on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
         max_nonfinite: int | None = None,
+        metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
         decoupled_weight_decay: bool = False,
     ) -> None: ...
@@ -64,6 +65,7 @@ class Adagrad(Optimizer):
         clip_value: float | None = None,
         on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
         max_nonfinite: int | None = None,
+        metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
         decoupled_weight_decay: bool = False,
     ) -> None: ...
@@ -89,6 +91,7 @@ class Adam(Optimizer):
         clip_value: float | None = None,
         on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
         max_nonfinite: int | None = None,
+        metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
         decoupled_weight_decay: bool = False,
     ) -> None: ...
@@ -112,6 +115,7 @@ class Adamax(Optimizer):
         clip_value: float | None = None,
         on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
         max_nonfinite: int | None = None,
+        metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
         decoupled_weight_decay: bool = False,
     ) -> None: ...
@@ -137,6 +141,7 @@ class AdamW(Optimizer):
         clip_value: float | None = None,
         on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
         max_nonfinite: int | None = None,
+        metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
         decoupled_weight_decay: bool = True,
     ) -> None: ...
@@ -163,6 +168,7 @@ class LAMB(Optimizer):
         clip_value: float | None = None,
         on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
         max_nonfinite: int | None = None,
+        metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
         decoupled_weight_decay: bool = False,
     ) -> None: ...
@@ -189,6 +195,7 @@ class LARS(Optimizer):
         clip_value: float | None = None,
         on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
         max_nonfinite: int | None = None,
+        metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
         decoupled_weight_decay: bool = False,
     ) -> None: ...
@@ -211,6 +218,7 @@ class Lion(Optimizer):
         clip_value: float | None = None,
         on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
         max_nonfinite: int | None = None,
+        metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
         decoupled_weight_decay: bool = True,
     ) -> None: ...
@@ -236,6 +244,7 @@ class NAdam(Optimizer):
         clip_value: float | None = None,
         on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
         max_nonfinite: int | None = None,
+        metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
     ) -> None: ...
 
@@ -259,6 +268,7 @@ class RAdam(Optimizer):
         clip_value: float | None = None,
         on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
         max_nonfinite: int | None = None,
+        metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
     ) -> None: ...
 
@@ -284,6 +294,7 @@ class RMSprop(Optimizer):
         clip_value: float | None = None,
         on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
         max_nonfinite: int | None = None,
+        metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
         decoupled_weight_decay: bool = False,
     ) -> None: ...
@@ -309,6 +320,7 @@ class SGD(Optimizer):
         clip_value: float | None = None,
         on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
         max_nonfinite: int | None = None,
+        metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
         decoupled_weight_decay: bool = False,
     ) -> None: ...

@@ -41,7 +41,7 @@ def test_a_single_rival_is_named():
 
 
 def test_rivals_that_are_not_separated_are_named():
-    _, verdict = judge({"a": 0.899, "b": 0.9, "c": 0.6}, wobbles={"a": -1.0})
+    _, verdict = judge({"a": 0.899, "b": 0.9, "c": 0.6}, wobbles={"a": -1.0, "c": 0.5})
     assert "B has the best mean, 90.0 % test accuracy, but 5 seeds do not separate it from A." in verdict
 
 
@@ -98,7 +98,7 @@ def test_where_lower_is_better_the_lowest_leads():
     from dataclasses import replace
 
     task = replace(CLOUDS, metric=None)
-    records = {name: runs(name, level, good=0.1) for name, level in {"a": 0.7, "b": 0.2}.items()}
+    records = {"a": runs("a", 0.7, good=0.1), "b": runs("b", 0.2, good=0.1, wobble=0.5)}
     rows = [summarize(task, P5, contender(name), own) for name, own in records.items()]
     ranked = rank(task, P5, rows, [r for own in records.values() for r in own])
     assert [row.name for row in ranked] == ["b", "a"]

@@ -10,7 +10,7 @@ from reference.trajectory import METHODS, OWN_DECAY
 CLASSES = tuple(METHODS)
 TORCH = ("SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "RAdam")
 BACKENDS = ("eager", "cpu")
-FLAGS = {"params", "foreach", "fused", "capturable", "differentiable", "backend"}
+FLAGS = {"params", "foreach", "fused", "capturable", "differentiable", "backend", "metrics"}
 """Parameters of a constructor that say how a step is computed, never what comes out."""
 
 SIGN_RULES = {"Lion"}

@@ -646,4 +646,4 @@ def test_differentiable_agrees_with_torchs():
             p.grad = 3 * p.clone() ** 2
             optimizer.step()
         results.append(torch.autograd.grad(p.sum(), leaf)[0])
-    assert_equal(results[1:], results[:1])
+    assert_equal(results[1:], results[:1], rtol=1e-6)  # torch counts steps in float32

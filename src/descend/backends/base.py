@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from descend.lang.graph import Node
 from descend.lang.program import Program
 
 Totals = MutableSequence[Any] | np.ndarray
@@ -61,6 +62,10 @@ class Runner(Protocol):
 
     def run(self, index: int, totals: Totals) -> None:
         """Run one pass, adding its sums over all tensors to ``totals``."""
+
+    def read(self, node: Node) -> list[float]:
+        """A tensor value or a reduction for each tensor, as the last step left it."""
+        ...
 
 
 def as_real(tensor: Tensor) -> Tensor:

@@ -86,6 +86,10 @@ class EagerRunner:
             if row >= 0:
                 self._step_tensor(step, j, self._rows[row], totals)
 
+    def read(self, node: Node) -> list[float]:
+        """A tensor value or a reduction for each tensor, as the last step left it."""
+        return [float(slots.get(node, 0.0)) for slots in self._slots]
+
     def _fill_row(self, step: Pass, row: int, totals: Totals) -> None:
         program, known = self.batch.program, self._rows[row]
         live = self.batch.live_inputs
@@ -127,7 +131,7 @@ class EagerRunner:
         # a value that was only read, such as a state that becomes the old p, may lie where an earlier store writes
         read = {id(known[n]) for n in step.body if n in step.reloads or n.op == "input"}
         values = [n.value if n.op == "const" else known[n] for _, n in step.stores]
-        values = [v.clone() if id(v) in read else v for v in values]
+        values = [v.clone() if isinstance(v, Tensor) and id(v) in read else v for v in values]
         for (name, _), value in zip(step.stores, values, strict=True):
             _write(as_real(batch.params[j] if name == "p" else self._state(name, j)), value)
 

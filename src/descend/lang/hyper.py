@@ -73,7 +73,7 @@ class Hyper:
                 allowed = self.default is None or type(value) is type(self.default)
             if not allowed:
                 words = [c for c in self.choices if isinstance(c, str)] if isinstance(value, str) else []
-                raise self._refusal(value, owner, did_you_mean(value, words) if words else "")
+                raise self._refusal(value, owner, did_you_mean(str(value), words) if words else "")
             return value
         if not self.is_tuple:
             self._check_number(value, self.ranges[0], owner)
@@ -85,8 +85,9 @@ class Hyper:
         return tuple(value)
 
     def _check_number(self, value: Any, limits: Range, owner: str, whole: Any = None) -> None:
+        plain = value.detach() if hasattr(value, "detach") else value  # a tensor that requires gradients warns in float()
         try:
-            fits = not isinstance(value, bool | str) and limits.admits(float(value))
+            fits = not isinstance(value, bool | str) and limits.admits(float(plain))
         except (TypeError, ValueError, RuntimeError):
             fits = False
         if not fits:

@@ -107,10 +107,14 @@ def compile_passes(step: StepGraph) -> Program:
     tensor_states = {k: n for k, n in step.states.items() if k not in coordinate}
     first = step.nonfinite.stage if step.guarded else 0
     # the woven sums come first, so that the programs of all buckets number their totals alike
-    roots = [step.nonfinite, *([step.squares] if step.squares else []), step.p, *step.states.values()]
+    sums = [step.nonfinite, *([step.squares] if step.squares else []), *step.watched.values()]
+    roots = [*sums, step.p, *step.states.values()]
     due = _schedule(roots)
     reductions = [n for n in walk(roots) if n.op == "reduce"]
     stored = {k: max(n.stage, first) for k, n in coordinate.items() if n.op != "input" or n.name != k}
+    # what is watched costs no stream of its own: norms of p and of its move are taken where p is written
+    used = {a for n in walk(roots) for a in n.args}
+    due |= {n: stored["p"] + 1 for name, n in step.watched.items() if name != "grad" and n not in used}
     tensor_pass = {k: max(due.get(n, 0), first) for k, n in tensor_states.items()}
     count = 1 + max([*stored.values(), *tensor_pass.values(), *(due[r] - 1 for r in reductions)])
     bodies = _settle_stores(coordinate, stored, {r: due[r] - 1 for r in reductions}, count)

@@ -13,7 +13,7 @@ from descend.lang.ranges import Range
 
 Formula = Callable[..., Any]
 LETTERS = ("p", "g", "t")
-WOVEN = ("maximize", "decay", "clip_norm", "clip_value", "on_nonfinite", "max_nonfinite", "backend",
+WOVEN = ("maximize", "decay", "clip_norm", "clip_value", "on_nonfinite", "max_nonfinite", "metrics", "backend",
          "foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay", "params",
          "grad_scale", "lr_ratio", "lr_over_max", "fresh", "size",
          "start", "param_names", "schedules", "schedule_start", "initial_lr", "lr_start", "lr_max",
@@ -93,7 +93,7 @@ class Rule:
         """Where the method was published; a key that is not in the bibliography stands for itself."""
         return [SOURCES.get(key, key) for key in self.cite]
 
-    def latex(self, **options: object) -> str:
+    def latex(self, **options: Any) -> str:
         """The formula in LaTeX, one aligned line a value, from the same trace as the kernels.
 
         Args:
@@ -104,7 +104,7 @@ class Rule:
         lines = (line.replace(" = ", " &= ", 1) for line in typeset(self, latex=True, **options))
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
-    def text(self, **options: object) -> str:
+    def text(self, **options: Any) -> str:
         """The formula in Unicode text, one line a value, from the same trace as the kernels.
 
         Args:

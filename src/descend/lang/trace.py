@@ -27,6 +27,7 @@ class Structure:
         clip_norm: whether the global norm of the gradients is capped.
         clip_value: whether each gradient is clamped.
         guard: whether nothing may be written before all gradients are known to be finite.
+        watch: whether the norms of gradients, parameters and updates are taken on the way.
     """
 
     options: tuple[tuple[str, Any], ...] = ()
@@ -37,6 +38,7 @@ class Structure:
     clip_norm: bool = False
     clip_value: bool = False
     guard: bool = False
+    watch: bool = False
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Setting a formula in type: LaTeX for pages, Unicode for terminals, both from the traced graph."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from descend.lang.graph import Graph, Node, walk
 from descend.lang.rule import Rule
@@ -102,7 +103,7 @@ class _Setter:
         return [self.write(a, own if i == 0 and node.op != "neg" else right) for i, a in enumerate(node.args)]
 
 
-def typeset(rule: Rule, *, latex: bool = False, **options: object) -> list[str]:
+def typeset(rule: Rule, *, latex: bool = False, **options: Any) -> list[str]:
     """The lines of a formula, in the order in which a person computes them.
 
     Args:

@@ -30,6 +30,7 @@ class StepGraph:
         nonfinite: number of non-finite gradients over all tensors.
         squares: sum of the squared gradients over all tensors, where their norm is clipped.
         guarded: whether nothing may be written before ``nonfinite`` is known.
+        watched: sums of squares that are taken on the way, by name; nothing depends on them.
     """
 
     graph: Graph
@@ -39,6 +40,7 @@ class StepGraph:
     nonfinite: Node
     squares: Node | None
     guarded: bool
+    watched: dict[str, Node]
 
 
 def weave(rule: Rule, structure: Structure) -> StepGraph:
@@ -57,7 +59,7 @@ def weave(rule: Rule, structure: Structure) -> StepGraph:
     nonfinite = graph.reduce("nonfinite", g.node, per_tensor=False)
     if structure.unscale:
         g = g / host("grad_scale")
-    total = nonfinite
+    plain_g, total = g, nonfinite
     if structure.clip_norm:
         length = norm(g, over="all")
         total = length.node.args[0]
@@ -70,12 +72,16 @@ def weave(rule: Rule, structure: Structure) -> StepGraph:
         g = g + host("weight_decay") * p
     traced = trace(rule, structure, graph, p, _as_symbol(g))
     new_p = _decay(structure.decay, p, host) + Symbol(traced.delta, graph)
-    total, plain_p, *plain = simplify(graph, [total, new_p.node, *traced.states.values()])
+    watched = {"grad": plain_g, "param": p, "update": new_p - p} if structure.watch else {}
+    squared = [graph.reduce("sumsq", x.node, per_tensor=True) for x in watched.values()]
+    total, plain_p, *rest = simplify(graph, [total, new_p.node, *squared, *traced.states.values()])
+    squared, plain = rest[: len(squared)], rest[len(squared) :]
     whole = weave(rule, replace(structure, zeros=frozenset())) if structure.zeros else None
     states = _drop_dead_states(plain_p, dict(zip(traced.states, plain, strict=True)), whole)
     scalars = frozenset(k for k in states if rule.states[k].rate == "tensor")
     squares = total if structure.clip_norm else None
-    return StepGraph(graph, plain_p, states, scalars, nonfinite, squares, structure.guard)
+    named = dict(zip(watched, squared, strict=True))
+    return StepGraph(graph, plain_p, states, scalars, nonfinite, squares, structure.guard, named)
 
 
 def _as_symbol(value: Symbol | float) -> Symbol:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from descend.backends.base import Batch, Runner, as_real
+from descend.backends.base import Batch, Runner
 from descend.backends.cpu import runner as cpu
 from descend.backends.eager import EagerRunner
 from descend.errors import ParameterError, message
@@ -50,6 +50,7 @@ class Unit:
     ) -> None:
         self.rule, self.program, self.backend, self.reason = rule, program, backend, reason
         self.params, self.labels, self.steps = params, [m[2] for m in members], steps
+        self.group_numbers = [m[0] for m in members]
         indices = list(dict.fromkeys(m[0] for m in members))
         groups = [next(m[1] for m in members if m[0] == i) for i in indices]
         order = {g: i for i, g in enumerate(indices)}
@@ -116,11 +117,9 @@ class Unit:
 
     def count_nonfinite(self) -> list[tuple[str, int]]:
         """Tensors whose gradients were not finite in the pass that has just run, with the number of elements."""
-        if isinstance(self.runner, cpu.CpuRunner):
-            counts = self.runner.count_nonfinite()
-        else:
-            counts = [0 if g is None else int((~torch.isfinite(as_real(g))).sum()) for g in self.batch.grads]
-        return [(label, n) for label, n in zip(self.labels, counts, strict=True) if n]
+        counts = self.runner.read(self.program.step.nonfinite)
+        rows = self.rows.of_tensor.tolist()
+        return [(label, int(n)) for label, n, row in zip(self.labels, counts, rows, strict=True) if row >= 0 and n]
 
     def _activate(self, grads: list[Tensor | None]) -> None:
         """Allocate the states of tensors that step for the first time, and give out rows anew."""

@@ -1,5 +1,6 @@
 """The optimizer: the one step loop of every method, with the whole surface of ``torch.optim.Optimizer``."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -12,10 +13,12 @@ from torch import Tensor
 
 from descend.errors import NonFiniteError, OptionError, message
 from descend.lang.rule import Rule
+from descend.lang.weave import CLIP_EPS
 from descend.optim import checkpoint, groups, options
 from descend.optim.batches import Moved, Unit
 from descend.optim.clock import Clock
 from descend.optim.explain import Explanation, PassCost, explain, price
+from descend.optim.metrics import Metrics, add_up, read_squares
 from descend.optim.states import StateTable
 from descend.optim.step_plan import StepPlan
 
@@ -250,6 +253,29 @@ class Optimizer(torch.optim.Optimizer):
     def explain(self) -> Explanation:
         """Which backend serves which tensors and why, bytes of state, bytes moved a step."""
         return explain(self, self._plan or self._make_plan(False))
+
+    @property
+    def metrics(self) -> Metrics:
+        """The last step in numbers: norms of gradients, parameters and updates, per tensor and per group.
+
+        Raises:
+            OptionError: without ``metrics=True``, or before the first step.
+        """
+        if not self.wide["metrics"] or self._plan is None or not any(u.active for u in self._plan.units):
+            raise OptionError(
+                message(f"{type(self).__name__} has no metrics", do="Pass metrics=True, and read them after a step")
+            )
+        squares = read_squares(self._plan.units)
+        total, limit = add_up(s for _, _, s in squares), self.wide["clip_norm"]
+        return Metrics(
+            total=total,
+            tensors={label: add_up([s]) for _, label, s in squares},
+            groups=tuple(add_up(s for i, _, s in squares if i == k) for k in range(len(self.param_groups))),
+            lr=tuple(float(g.get("lr", math.nan)) for g in self.param_groups),
+            clip_factor=1.0 if limit is None else min(1.0, float(limit) / (total.grad_norm + CLIP_EPS)),
+            updates=self.clock.updates,
+            skipped=self.skipped,
+        )
 
     @classmethod
     def cost(cls, **options: Any) -> list[PassCost]:

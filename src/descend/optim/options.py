@@ -35,6 +35,7 @@ WIDE: dict[str, Any] = {
     "clip_value": None,
     "on_nonfinite": "apply",
     "max_nonfinite": None,
+    "metrics": False,
     "backend": "auto",
 }
 """Options of the whole optimizer, which a group may not override."""
@@ -177,6 +178,8 @@ def check_wide(options: Mapping[str, Any], owner: str) -> dict[str, Any]:
             wide[name] = check_number(name, wide[name], owner, low=0.0, open_low=True)
     _check_word("on_nonfinite", wide["on_nonfinite"], ("apply", "skip", "raise"), owner)
     _check_word("backend", wide["backend"], ("auto", "eager", "cpu"), owner)
+    if not isinstance(wide["metrics"], bool):
+        raise OptionError(message(f"{owner}: metrics", got=wide["metrics"], allowed="True, False"))
     limit = wide["max_nonfinite"]
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise OptionError(message(f"{owner}: max_nonfinite", got=limit, allowed="an integer of at least 1, or None"))

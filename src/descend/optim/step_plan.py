@@ -68,6 +68,7 @@ class StepPlan:
             clip_norm=self._wide["clip_norm"] is not None,
             clip_value=self._wide["clip_value"] is not None,
             guard=self._wide["on_nonfinite"] != "apply",
+            watch=self._wide["metrics"],
         )
         still = {"lr", *group.get("schedules", {}), *(() if structure.decay == "own" else ("weight_decay",))}
         zeros = frozenset(k for k, v in numbers.items() if k not in still and not isinstance(v, Tensor) and v == 0)

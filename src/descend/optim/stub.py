@@ -46,6 +46,7 @@ WOVEN_TYPES = {
     "clip_value": "float | None",
     "on_nonfinite": 'Literal["apply", "skip", "raise"]',
     "max_nonfinite": "int | None",
+    "metrics": "bool",
     "backend": 'Literal["auto", "eager", "cpu"]',
 }
 

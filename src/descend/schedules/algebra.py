@@ -10,11 +10,18 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Real
+from typing import TYPE_CHECKING
 
 from descend.errors import OptionError, message
+from descend.lang import Value, maximum, minimum, where
+from descend.lang.symbol import Symbol
 from descend.schedules.arguments import COUNT, NUMBER, STEPS
 
-PlainData = list["str | int | float | PlainData"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PlainData = list["str | int | float | PlainData | None"]
 
 
 class Schedule(ABC):
@@ -30,6 +37,10 @@ class Schedule(ABC):
     @abstractmethod
     def factor(self, k: int) -> float:
         """The value at a ``k`` that is known to be a count; :meth:`at` is the checked form."""
+
+    @abstractmethod
+    def expression(self, k: Symbol) -> Value:
+        """The value as an expression of a symbol, from which :meth:`text` and :meth:`latex` are set."""
 
     @property
     @abstractmethod
@@ -71,12 +82,39 @@ class Schedule(ABC):
         """
         return _extremes(self, self._last_change(horizon))[0]
 
+    def text(self) -> str:
+        """The formula in Unicode text, one line a named value, the schedule's own last."""
+        from descend.schedules.typeset import typeset  # typeset reads the closed forms, which stand on schedules
+
+        return "\n".join(typeset(self))
+
+    def latex(self) -> str:
+        """The formula in LaTeX, one aligned line a named value, the schedule's own last."""
+        from descend.schedules.typeset import typeset
+
+        lines = (line.replace(" = ", " &= ", 1) for line in typeset(self, latex=True))
+        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
+
+    def plot(self, n: int | None = None, *, axes: "Axes | None" = None) -> "Figure":
+        """The values over k as a picture: ``schedule.plot().savefig("lr.png")``.
+
+        Args:
+            n: how many updates to show; by default up to a little past the horizon.
+            axes: where to draw; by default a new figure.
+
+        Returns:
+            The matplotlib figure, which a notebook shows by itself.
+
+        Raises:
+            OptionError: the schedule never settles and no ``n`` is given.
+            MissingExtraError: matplotlib is not installed.
+        """
+        from descend.schedules.picture import plot
+
+        return plot(self, n, axes)
+
     def _last_change(self, horizon: int | None) -> int:
-        asked = (
-            None
-            if horizon is None
-            else int(COUNT.check("the horizon, the last k that is looked at", horizon))
-        )
+        asked = None if horizon is None else int(COUNT.check("the horizon, the last k that is looked at", horizon))
         ends = [k for k in (asked, self.horizon) if k is not None]
         if not ends:
             what = f"{self} goes on changing for ever, so it has an extreme only up to a horizon"
@@ -126,6 +164,9 @@ class _Product(Schedule):
     def factor(self, k: int) -> float:
         return math.prod(part.factor(k) if isinstance(part, Schedule) else part for part in self.parts)
 
+    def expression(self, k: Symbol) -> Value:
+        return math.prod(part.expression(k) if isinstance(part, Schedule) else part for part in self.parts)
+
     @property
     def horizon(self) -> int | None:
         return _last([part.horizon for part in self.parts if isinstance(part, Schedule)])
@@ -147,6 +188,9 @@ class _Sequence(Schedule):
 
     def factor(self, k: int) -> float:
         return self.first.factor(k) if k < self.start else self.second.factor(k - self.start)
+
+    def expression(self, k: Symbol) -> Value:
+        return where(k < self.start, self.first.expression(k), self.second.expression(k - self.start))
 
     @property
     def horizon(self) -> int | None:
@@ -170,6 +214,9 @@ class _Clamped(Schedule):
 
     def factor(self, k: int) -> float:
         return min(max(self.inner.factor(k), self.lo), self.hi)
+
+    def expression(self, k: Symbol) -> Value:
+        return minimum(maximum(self.inner.expression(k), self.lo), self.hi)
 
     @property
     def horizon(self) -> int | None:

@@ -9,7 +9,9 @@ A schedule is one function: its first parameter is ``k``, the others are annotat
 It is written in the host words of the formula language, like the parts of a rule that are the same for all
 coordinates.
 
-Afterwards ``linear(100)`` is a :class:`Schedule`, prints like that, is stored as ``["linear", 100]``.
+Afterwards ``linear(100)`` is a :class:`Schedule`, prints like that, is stored as ``["linear", 100]`` and sets
+itself in type. Arguments are always plain values, so Python's ``if`` may look at them; ``k`` is a symbol when the
+formula is set in type, so only ``where`` may look at it.
 """
 
 import functools
@@ -76,9 +78,6 @@ class _ClosedForm(Schedule):
     def expression(self, k: Symbol) -> Value:
         return FORMS[self.name].formula(k, *self.arguments)
 
-    def formulas(self) -> list[Callable[..., Value]]:
-        return [FORMS[self.name].formula]
-
     @property
     def horizon(self) -> int | None:
         settles = FORMS[self.name].horizon
@@ -96,8 +95,11 @@ class _ClosedForm(Schedule):
         return [self.name, *(list(x) if isinstance(x, tuple) else x for x in self._given())]
 
     def __repr__(self) -> str:
-        names = list(FORMS[self.name].ranges)
-        given = [repr(x) if i == 0 else f"{names[i]}={x!r}" for i, x in enumerate(self._given())]
+        parameters = FORMS[self.name].parameters.parameters.values()
+        shown = [
+            (i, p.name, x) for i, (p, x) in enumerate(zip(parameters, self.arguments, strict=True)) if x != p.default
+        ]
+        given = [repr(x) if i == 0 else f"{name}={x!r}" for i, name, x in shown]
         return f"{self.name}({', '.join(given)})"
 
 
@@ -146,7 +148,9 @@ def _read(
         kinds = [x for x in extra if isinstance(x, Argument)]
         if not kinds:
             what = f"schedule {name}: parameter {parameter.name!r} has no range"
-            raise OptionError(message(what, do="Annotate it with Steps, Number or Share."))
+            raise OptionError(
+                message(what, do="Annotate it with Steps, Number, Share or another of schedules.arguments.")
+            )
         ranges[parameter.name] = kinds[0]
         parameters.append(parameter.replace(annotation=plain))
     signature = inspect.Signature(parameters, return_annotation=Schedule)

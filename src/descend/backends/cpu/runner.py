@@ -12,6 +12,7 @@ from descend.backends.base import WORK, Batch, Totals
 from descend.backends.cpu import compiler, team
 from descend.backends.cpu.render import CHUNK, Storage, render
 from descend.backends.cpu.template import CONTEXT, TABLE_HEAD
+from descend.lang.graph import Node
 from descend.lang.program import Program
 
 SERIAL_BELOW = 30_000
@@ -119,10 +120,9 @@ class CpuRunner:
         team.run_on_pool(self.kernel.function(f"run_{index}", void, word, word), self._address, self._threads)
         self.kernel.function(f"finish_{index}", void)(self._address)
 
-    def count_nonfinite(self) -> list[int]:
-        """Non-finite gradients of each tensor in the step that has just run."""
-        slot = self.batch.program.slots[self.batch.program.step.nonfinite]
-        return [int(n) if row >= 0 else 0 for n, row in zip(self._slots[:, slot], self.batch.rows, strict=True)]
+    def read(self, node: Node) -> list[float]:
+        """A tensor value or a reduction for each tensor, as the last step left it."""
+        return self._slots[:, self.batch.program.slots[node]].tolist()
 
 
 def serves(param: Tensor) -> str | None:
