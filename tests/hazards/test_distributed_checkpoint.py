@@ -14,13 +14,6 @@ METHODS = {
     "LAMB": {"weight_decay": 0.1},
     "Lion": {"weight_decay": 0.1},
 }
-SCHEDULED = "before the first step Clock does not know what it wrote, so lr = 0 over a schedule is not seen"
-
-
-def rates(*, fresh: bool) -> list[object]:
-    seen = pytest.param("schedule", marks=pytest.mark.xfail(strict=True, reason=SCHEDULED)) if fresh else "schedule"
-    return ["number", "tensor", seen]
-
 
 def make(name: str, rate: str, backend: str):
     torch.manual_seed(0)
@@ -59,7 +52,7 @@ def initialise(optimizer) -> None:
     optimizer.zero_grad(set_to_none=True)
 
 
-@pytest.mark.parametrize("rate", rates(fresh=True))
+@pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("name", METHODS)
 def test_by_hand_on_a_new_optimizer(name, rate, backend):
     module, optimizer = make(name, rate, backend)
@@ -94,7 +87,7 @@ def test_a_schedule_by_hand_during_training(name, backend):
     assert optimizer.param_groups[0]["lr"] == twin.param_groups[0]["lr"]
 
 
-@pytest.mark.parametrize("rate", rates(fresh=False))
+@pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("name", METHODS)
 def test_saving_through_torch_moves_nothing(name, rate, backend):
     module, optimizer = make(name, rate, backend)
@@ -109,7 +102,7 @@ def test_saving_through_torch_moves_nothing(name, rate, backend):
     assert_same(values(module), values(expected))
 
 
-@pytest.mark.parametrize("rate", rates(fresh=True))
+@pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("name", METHODS)
 def test_loading_through_torch_into_a_new_optimizer(name, rate, backend):
     """Resumed equals uninterrupted, to the bit."""

@@ -3,6 +3,7 @@
 import os
 import threading
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,13 +18,13 @@ SIZE = 40_960
 
 
 def make(name: str = "Adam", **options: object):
-    p = torch.nn.Parameter(torch.linspace(-1, 1, SIZE))
+    # by NumPy: torch's own threads hang in a forked child
+    p = torch.nn.Parameter(torch.from_numpy(np.linspace(-1, 1, SIZE, dtype=np.float32)))
     return p, getattr(descend, name)([p], lr=0.1, backend="cpu", **options)
 
 
 def step(p: torch.nn.Parameter, optimizer: torch.optim.Optimizer, k: int) -> None:
-    # without torch's own threads, which hang in a forked child
-    p.grad = torch.from_numpy(p.detach().numpy() * (k + 1))
+    p.grad = torch.from_numpy(p.detach().numpy() * np.float32(k + 1))
     optimizer.step()
 
 
@@ -89,7 +90,7 @@ def test_a_fork_while_another_thread_compiles(store_folder):
     thread = threading.Thread(target=compile_on)
     thread.start()
     try:
-        children = [start_child(lambda c=cls: step_once(c).numpy()) for cls, _ in classes]
+        children = [start_child(lambda c=cls: step_once(c).numpy(), seconds=15) for cls, _ in classes]
         results = [join_child(child) for child in children]
     finally:
         stop.set()

@@ -161,7 +161,7 @@ def test_torchs_decoupled_weight_decay(name, decoupled):
     theirs = getattr(torch.optim, name)(b, lr=0.1, weight_decay=0.2, **flags)
     train(ours, a, 8)
     train(theirs, b, 8)
-    assert_equal(a, b)
+    assert_equal(a, b, rtol=1e-7 if name == "NAdam" else 1e-12)  # torch keeps mu_product in float32
 
 
 def test_decays_equal_torchs_pair_of_classes():

@@ -15,9 +15,7 @@ from descend.schedules import Schedule, constant, cosine, from_data, warmup
 
 steps = st.integers(1, 60)
 numbers = st.floats(-4, 4, allow_subnormal=False)
-leaves = st.one_of(
-    st.builds(constant, numbers), st.builds(warmup, steps), st.builds(cosine, steps, st.floats(0, 1))
-)
+leaves = st.one_of(st.builds(constant, numbers), st.builds(warmup, steps), st.builds(cosine, steps, st.floats(0, 1)))
 built = st.recursive(
     leaves,
     lambda inner: st.one_of(

@@ -1,10 +1,12 @@
 """From LLVM IR text to machine code that can be called, through the kernel store."""
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import os
 import platform
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -13,8 +15,24 @@ from typing import Any
 from descend.backends.cpu import store
 
 _LOCK = threading.Lock()
-# A child that is forked while another thread compiles would inherit LLVM's locks held by nobody.
-os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
+_HELD = contextlib.ExitStack()
+
+
+def _keep_others_out() -> None:
+    """Before a fork: a child forked while another thread is inside LLVM inherits locks that nobody will release."""
+    _LOCK.acquire()
+    # llvmlite takes a lock of its own around every call, also around those outside of ours, such as freeing a kernel
+    inner = getattr(getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None), "_lock", None)
+    if inner is not None:
+        _HELD.enter_context(inner)
+
+
+def _let_others_in() -> None:
+    _HELD.close()
+    _LOCK.release()
+
+
+os.register_at_fork(before=_keep_others_out, after_in_parent=_let_others_in, after_in_child=_let_others_in)
 
 _COMPILED: list[tuple[str, float]] = []
 

@@ -1,6 +1,6 @@
 """The kernel store: machine code on disk, checked before it is trusted.
 
-A file is its checksum followed by the code, written to a temporary name and renamed. Anything wrong with it
+A file is a checksum of its name and code followed by the code, written to a temporary name and renamed. Anything wrong with it
 (truncated, flipped bits, unreadable) means that the kernel is compiled again. A folder that others can write is
 refused, since whoever writes there decides what this process runs.
 """
@@ -42,7 +42,7 @@ def read(key: str) -> bytes | None:
     except OSError:
         return None
     code = data[_DIGEST:]
-    return code if code and hashlib.sha256(code).digest() == data[:_DIGEST] else None
+    return code if code and _seal(key, code) == data[:_DIGEST] else None
 
 
 def write(key: str, code: bytes) -> None:
@@ -55,7 +55,7 @@ def write(key: str, code: bytes) -> None:
         handle, name = tempfile.mkstemp(dir=place, prefix=".writing-")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(code).digest() + code)
+                file.write(_seal(key, code) + code)
             os.replace(name, place / key)
         except OSError:
             Path(name).unlink(missing_ok=True)
@@ -65,6 +65,11 @@ def write(key: str, code: bytes) -> None:
             f"Kernels cannot be kept in {place} ({error.strerror}), so each process compiles its own; "
             "set DESCEND_CACHE_DIR to a folder that you can write."
         )
+
+
+def _seal(key: str, code: bytes) -> bytes:
+    """Checksum of code under its key: a file that was copied over another is as wrong as a damaged one."""
+    return hashlib.sha256(key.encode() + b"\n" + code).digest()
 
 
 def _is_private(place: Path) -> bool:
