@@ -143,9 +143,7 @@ def host_words(
 
 
 @rule(state={letter: State(letter, rate="tensor") for letter in ("total", "length", "average", "everything")})
-def reductions(
-    p: Value, g: Value, total: Value, length: Value, average: Value, everything: Value
-) -> tuple[Value, ...]:
+def reductions(p: Value, g: Value, total: Value, length: Value, average: Value, everything: Value) -> tuple[Value, ...]:
     return 0.0 * p, sum(g), norm(g), mean(g), norm(g, over="all") + sum(p, over="all") + 0.0 * total
 
 

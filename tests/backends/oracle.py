@@ -53,7 +53,9 @@ def assert_bits(got: torch.Tensor, expected: np.ndarray, what: str, *, signs: bo
     if signs:
         same &= np.isnan(expected) | (np.signbit(values) == np.signbit(expected))
     bad = np.flatnonzero(~same)
-    assert bad.size == 0, f"{what}: {bad.size} differ; at {bad[0]} got {values[bad[0]]!r}, expected {expected[bad[0]]!r}"
+    assert bad.size == 0, (
+        f"{what}: {bad.size} differ; at {bad[0]} got {values[bad[0]]!r}, expected {expected[bad[0]]!r}"
+    )
 
 
 def assert_close(got: torch.Tensor, expected: np.ndarray, what: str, *, ulps: float) -> None:

@@ -143,7 +143,9 @@ def test_another_shape_is_refused_by_name(name, size, backend):
     assert (memory == 0).all()
 
 
-@pytest.mark.parametrize("backend", ["eager", pytest.param("cpu", marks=pytest.mark.xfail(strict=True, reason=RESIZED))])
+@pytest.mark.parametrize(
+    "backend", ["eager", pytest.param("cpu", marks=pytest.mark.xfail(strict=True, reason=RESIZED))]
+)
 def test_another_shape_is_fine_before_the_first_step(backend):
     def work():
         p = torch.nn.Parameter(torch.ones(50_000))

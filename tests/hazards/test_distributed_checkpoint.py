@@ -15,6 +15,7 @@ METHODS = {
     "Lion": {"weight_decay": 0.1},
 }
 
+
 def make(name: str, rate: str, backend: str):
     torch.manual_seed(0)
     module = torch.nn.Sequential(torch.nn.Linear(5, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))

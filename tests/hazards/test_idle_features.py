@@ -94,5 +94,7 @@ def test_a_guarded_step_leaves_no_trace(word, backend):
                 for p, g in zip(params, good, strict=True):
                     p.grad = g
             optimizer.step()
-        results.append([p.detach() for p in params] + [t for p in params for _, t in sorted(optimizer.state[p].items())])
+        results.append(
+            [p.detach() for p in params] + [t for p in params for _, t in sorted(optimizer.state[p].items())]
+        )
     assert_same_bits(*results)

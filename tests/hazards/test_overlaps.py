@@ -42,9 +42,7 @@ def test_the_gradient_is_the_parameter_in_another_order(name, options, backend):
     p.grad = p.data.t()
     for _ in range(3):
         optimizer.step()
-    torch.testing.assert_close(
-        p.detach(), follow_alone(name, start, torch.t, 3, **options), rtol=1e-5, atol=1e-6
-    )
+    torch.testing.assert_close(p.detach(), follow_alone(name, start, torch.t, 3, **options), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("shift", [1, 7])

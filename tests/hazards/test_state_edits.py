@@ -34,7 +34,11 @@ def write_a_step_count(optimizer, params):
 
 
 def write_all_states(optimizer, params):
-    optimizer.state[params[1]] = {"step": torch.tensor(5.0), "exp_avg": torch.ones(4, 4), "exp_avg_sq": torch.ones(4, 4)}
+    optimizer.state[params[1]] = {
+        "step": torch.tensor(5.0),
+        "exp_avg": torch.ones(4, 4),
+        "exp_avg_sq": torch.ones(4, 4),
+    }
 
 
 def update_states(optimizer, params):
@@ -128,9 +132,7 @@ def test_a_momentum_buffer_is_taken_away(backend):
 LAYOUT = "a state's layout is not held against its parameter's"
 
 
-@pytest.mark.parametrize(
-    "backend", ["eager", pytest.param("cpu", marks=pytest.mark.xfail(strict=True, reason=LAYOUT))]
-)
+@pytest.mark.parametrize("backend", ["eager", pytest.param("cpu", marks=pytest.mark.xfail(strict=True, reason=LAYOUT))])
 @pytest.mark.parametrize("way", ["transposed", "strided"])
 def test_a_state_of_another_layout(way, backend):
     def edit(optimizer, params):

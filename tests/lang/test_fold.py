@@ -94,7 +94,17 @@ def test_folding_never_changes_a_value(backend):
         return -lr * (m + c * n + weight_decay * p / (1 + c * norm(p))), m, n
 
     start, rows = [[0.7, -1.3]], [[[0.5, -2.0]], [[1.5, 0.25]], [[-0.5, 1.0]]]
-    for zeros in ((), ("a",), ("b",), ("c",), ("weight_decay",), ("a", "b"), ("c", "weight_decay"), ("a", "c"), ("lr",)):
+    for zeros in (
+        (),
+        ("a",),
+        ("b",),
+        ("c",),
+        ("weight_decay",),
+        ("a", "b"),
+        ("c", "weight_decay"),
+        ("a", "c"),
+        ("lr",),
+    ):
         o = {"lr": 0.1, "a": 0.5, "b": 0.25, "c": 2.0, "weight_decay": 0.5, **dict.fromkeys(zeros, 0.0)}
         p, m, n = np.array(start[0]), 0.0, 0.0
         for row in rows:

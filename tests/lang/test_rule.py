@@ -138,7 +138,9 @@ def test_only_plain_functions_are_formulas():
             rule(thing)
 
 
-@pytest.mark.parametrize("thing", [lambda p, g: -g, descend.Adam, "adam", None], ids=["function", "class", "str", "None"])
+@pytest.mark.parametrize(
+    "thing", [lambda p, g: -g, descend.Adam, "adam", None], ids=["function", "class", "str", "None"]
+)
 def test_only_rules_become_optimizers(thing):
     with pytest.raises(RuleError, match=r"descend.optimizer\(\).*allowed: a formula decorated with descend.lang.rule"):
         descend.optimizer(thing)
@@ -160,7 +162,12 @@ def test_letters_may_be_keywords_only_or_missing():
 
 def test_a_variant_has_other_defaults_and_the_same_formula():
     other = made.variant("other", decay="decoupled", cite=["you"], lr=2.0)
-    assert (other.name, other.decay, other.cite, other.derives_from) == ("other", "decoupled", ("me1", "you"), ("made",))
+    assert (other.name, other.decay, other.cite, other.derives_from) == (
+        "other",
+        "decoupled",
+        ("me1", "you"),
+        ("made",),
+    )
     assert other.defaults == {**made.defaults, "lr": 2.0}
     assert other.formula is made.formula
     assert made.defaults["lr"] == 0.5

@@ -41,7 +41,9 @@ def test_structural_options_arrive_as_they_are():
         seen.append((flag, word, scale))
         return -lr * g if scale is None else -lr * scale * g
 
-    assert compute(follow(f, Structure((("flag", True), ("word", "b"), ("scale", None)))).delta, {"lr": 2, "g": 3}) == -6
+    assert (
+        compute(follow(f, Structure((("flag", True), ("word", "b"), ("scale", None)))).delta, {"lr": 2, "g": 3}) == -6
+    )
     traced = follow(f, Structure((("flag", False), ("word", "a"))))
     assert compute(traced.delta, {"lr": 2.0, "g": 3.0, "scale": 5.0}) == -30
     assert seen[0] == (True, "b", None)

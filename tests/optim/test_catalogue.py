@@ -72,7 +72,9 @@ def test_get_by_name(name):
     assert descend.get(name) is descend.AdamW
 
 
-@pytest.mark.parametrize("name,expected", [("AdamV", "Did you mean 'Adam"), ("", "Known: Adadelta"), (None, "Known|mean")])
+@pytest.mark.parametrize(
+    "name,expected", [("AdamV", "Did you mean 'Adam"), ("", "Known: Adadelta"), (None, "Known|mean")]
+)
 def test_get_of_no_optimizer(name, expected):
     with pytest.raises(OptionError, match=f"No optimizer has this name.*{expected}"):
         descend.get(name)

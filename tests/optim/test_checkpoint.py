@@ -67,10 +67,7 @@ def test_names_win_over_places():
     for p, q in zip(a, b, strict=True):
         assert torch.equal(ours.state[p]["exp_avg"], swapped.state[q]["exp_avg"])
     train(ours, a, range(3, 5))
-    for step in range(3, 5):
-        for p, q in zip(a, b, strict=True):
-            pass
-        train(swapped, b, range(step, step + 1))
+    train(swapped, b, range(3, 5))
     assert_equal(a, b, rtol=0)
     assert swapped.param_groups[0]["param_names"] == ["b", "a"]  # stays this model's
 
@@ -100,7 +97,9 @@ def test_missing_and_unexpected_names_are_listed():
     saved = descend.Adam(named(a, ["a", "b", "head"]))
     train(saved, a, 1)
     other = descend.Adam(named(b, ["a", "b", "tail"]))
-    with pytest.raises(CheckpointError, match=r"Adam: parameter names do not fit; missing .*\['tail'\]; unexpected: \['head'"):
+    with pytest.raises(
+        CheckpointError, match=r"Adam: parameter names do not fit; missing .*\['tail'\]; unexpected: \['head'"
+    ):
         other.load_state_dict(saved.state_dict())
 
 
@@ -122,7 +121,9 @@ def test_other_shapes_are_refused():
     train(ours, a, 1)
     saved = ours.state_dict()
     saved["state"][1]["exp_avg_sq"] = torch.zeros(7)
-    refused(ours, saved, r"adam: 'exp_avg_sq' of .*b.* has shape \(7,\) in the checkpoint; allowed: \(4,\).*Load into the")
+    refused(
+        ours, saved, r"adam: 'exp_avg_sq' of .*b.* has shape \(7,\) in the checkpoint; allowed: \(4,\).*Load into the"
+    )
 
 
 def test_other_numbers_of_groups_or_parameters_are_refused():
@@ -199,7 +200,9 @@ def test_widening_is_silent_and_narrowing_is_not():
     train(wide, a, 1)
     b = parameters(dtype=torch.float32)
     narrow = descend.Adam(named(b))
-    with pytest.warns(RuntimeWarning, match=r"Adam: states were narrowed.*exp_avg of .*a.* from torch.float64 to torch.float3"):
+    with pytest.warns(
+        RuntimeWarning, match=r"Adam: states were narrowed.*exp_avg of .*a.* from torch.float64 to torch.float3"
+    ):
         narrow.load_state_dict(wide.state_dict())
     assert narrow.state[b[0]]["exp_avg"].dtype == torch.float32
     wide.load_state_dict(narrow.state_dict())  # any warning is an error
@@ -213,7 +216,7 @@ def test_old_checkpoints_count_steps_in_ints(step):
     theirs, ours = torch.optim.Adam(a, lr=0.1), descend.Adam(b, lr=0.1)
     train(theirs, a, 3)
     train(ours, b, 3)
-    saved = theirs.state_dict()
+    saved = copy.deepcopy(theirs.state_dict())
     for entry in saved["state"].values():
         entry["step"] = step
     fresh = descend.Adam(b, lr=0.1)
@@ -256,16 +259,17 @@ def test_parameters_without_states_stay_without():
 
 @pytest.mark.parametrize("form", ["classical", "ema"])
 def test_a_momentum_buffer_of_another_form_is_not_mistaken(form):
-    """torch's checkpoint holds torch's kind of momentum, whatever this optimizer was made with."""
+    """torch's checkpoint holds torch's kind of momentum, and so does ours of another form."""
     a = parameters()
     theirs = torch.optim.SGD(a, lr=0.1, momentum=0.9)
     train(theirs, a, 3)
-    b = copies(a)
+    b = parameters()
     ours = descend.SGD(b, lr=0.1, momentum=0.9, momentum_form=form)
-    ours.load_state_dict(theirs.state_dict())
-    train(theirs, a, range(3, 5))
-    train(ours, b, range(3, 5))
-    assert_equal(a, b)
+    train(ours, b, 1)
+    expected = f"momentum_form='torch', under which 'momentum_buffer' means another thing than under '{form}'"
+    refused(ours, theirs.state_dict(), expected)
+    with pytest.raises(CheckpointError, match=f"momentum_form='{form}', under which 'momentum_buffer' means another"):
+        descend.SGD(parameters(), lr=0.1, momentum=0.9).load_state_dict(ours.state_dict())
 
 
 def test_the_kind_of_decay_travels():

@@ -147,7 +147,9 @@ def test_a_torch_scheduler_over_a_schedule_is_refused_and_both_are_named():
     a = parameters()
     ours = descend.SGD(a, lr=PEAK)
     torch.optim.lr_scheduler.StepLR(ours, 2)
-    with pytest.raises(OptionError, match=r"Group 0: its lr follows the schedule .*cosine.* and a torch LRScheduler.*Keep"):
+    with pytest.raises(
+        OptionError, match=r"Group 0: its lr follows the schedule .*cosine.* and a torch LRScheduler.*Keep"
+    ):
         train(ours, a, 1)
 
 
@@ -157,7 +159,9 @@ def test_a_written_lr_over_a_schedule_is_refused_with_the_way_out():
     train(ours, a, 2)
     kept = copies(a)
     ours.param_groups[0]["lr"] = 0.5
-    with pytest.raises(OptionError, match=r"Group 0: lr was set to 0.5, but it follows .*Delete group\['schedules'\]\['lr'\]"):
+    with pytest.raises(
+        OptionError, match=r"Group 0: lr was set to 0.5, but it follows .*Delete group\['schedules'\]\['lr'\]"
+    ):
         train(ours, a, range(2, 3))
     assert_equal(a, kept, rtol=0)
     del ours.param_groups[0]["schedules"]["lr"]  # the way out

@@ -58,7 +58,9 @@ def test_groups_override_defaults():
     groups = [{"params": a}, {"params": b, "lr": 0.5, "momentum": 0.9, "nesterov": True, "maximize": True}]
     ours = descend.SGD(groups, lr=0.1, weight_decay=0.01)
     a_too, b_too = copies(a), copies(b)
-    theirs = torch.optim.SGD([{**groups[0], "params": a_too}, {**groups[1], "params": b_too}], lr=0.1, weight_decay=0.01)
+    theirs = torch.optim.SGD(
+        [{**groups[0], "params": a_too}, {**groups[1], "params": b_too}], lr=0.1, weight_decay=0.01
+    )
     train(ours, [*a, *b], 4)
     train(theirs, [*a_too, *b_too], 4)
     assert_equal([*a, *b], [*a_too, *b_too])
@@ -115,9 +117,15 @@ def test_a_generator_used_twice_is_refused():
         ([1.0], "SGD, group 0: an optimizer steps tensors: got 'float'; allowed: tensors, or .name, tensor. pairs"),
         ([("a", torch.ones(1)), torch.ones(1)], "SGD, group 0: some parameters of a group are named and some are not"),
         ([torch.ones(2, dtype=torch.int64)], "SGD, group 0: .* holds torch.int64; allowed: floating or complex"),
-        ([torch.eye(2).to_sparse().requires_grad_()], "SGD, group 0: .* has layout torch.sparse_coo; allowed: torch.str"),
+        (
+            [torch.eye(2).to_sparse().requires_grad_()],
+            "SGD, group 0: .* has layout torch.sparse_coo; allowed: torch.str",
+        ),
         ([torch.ones(1).expand(3)], "SGD, group 0: .* is expanded.*Optimize the tensor that it was expanded from"),
-        ([("w", torch.ones(3, requires_grad=True) * 2)], "SGD, group 0: .*w.* is the result of an operation, not a leaf"),
+        (
+            [("w", torch.ones(3, requires_grad=True) * 2)],
+            "SGD, group 0: .*w.* is the result of an operation, not a leaf",
+        ),
     ],
     ids=lambda x: "" if not isinstance(x, str) else x[:40],
 )

@@ -277,7 +277,8 @@ def test_one_cycle_moves_momentum_from_zero(backend):
 def test_reduce_on_plateau():
     ours, a, theirs, b = pair("Adam", lr=0.1)
     both = [
-        (o, p, schedulers.ReduceLROnPlateau(o, factor=0.5, patience=0, min_lr=0.01)) for o, p in ((ours, a), (theirs, b))
+        (o, p, schedulers.ReduceLROnPlateau(o, factor=0.5, patience=0, min_lr=0.01))
+        for o, p in ((ours, a), (theirs, b))
     ]
     for step, loss in enumerate([1.0, 0.9, 0.95, 0.96, 0.8, 0.9, 0.9, 0.9]):
         for optimizer, params, schedule in both:
@@ -453,6 +454,37 @@ def test_a_step_that_the_scaler_skips_does_not_advance_a_schedule():
     assert seen == [schedule.at(0), schedule.at(0), schedule.at(1), schedule.at(2)]
 
 
+@pytest.mark.parametrize("policy", [{"on_nonfinite": "raise"}, {"on_nonfinite": "skip", "max_nonfinite": 1}])
+def test_a_scaler_skips_whatever_on_nonfinite_says(policy):
+    a = parameters()
+    ours = descend.Adam(a, lr=0.1, **policy)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**20)
+    scaler.scale(torch.zeros(()))
+    kept = copies(a)
+    for step in range(4):
+        scaled_step(scaler, ours, a, step, broken=True)
+    assert_equal(a, kept, rtol=0)
+    assert ours.skipped == 4
+    scaled_step(scaler, ours, a, 4)
+    assert ours.state[a[0]]["step"] == 1
+
+
+@pytest.mark.parametrize("backend", ["eager", "cpu"])
+def test_clipping_under_a_scaler_judges_unscaled_gradients(backend):
+    a = parameters()
+    b = copies(a)
+    ours, theirs = descend.SGD(a, lr=0.1, clip_norm=0.5, clip_value=0.2, backend=backend), torch.optim.SGD(b, lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+    scaler.scale(torch.zeros(()))
+    for step in range(3):
+        scaled_step(scaler, ours, a, step)
+        set_gradients(b, step)
+        torch.nn.utils.clip_grad_norm_(b, 0.5)
+        torch.nn.utils.clip_grad_value_(b, 0.2)
+        theirs.step()
+    assert_equal(a, b)
+
+
 def poison(params, step, value=float("nan")):
     set_gradients(params, step)
     params[0].grad.view(-1)[:2] = value
@@ -466,7 +498,10 @@ def test_non_finite_gradients_are_applied_counted_and_named(backend, value):
     ours = descend.SGD([("body.weight", a[0]), ("body.bias", a[1]), ("head", a[2])], lr=0.1, backend=backend)
     poison(a, 0, value)
     ours.step()
-    assert ours.nonfinite == {"'body.weight'": 2, "'body.bias'": 1} or ours.nonfinite == {"body.weight": 2, "body.bias": 1}
+    assert ours.nonfinite == {"'body.weight'": 2, "'body.bias'": 1} or ours.nonfinite == {
+        "body.weight": 2,
+        "body.bias": 1,
+    }
     assert [int((~torch.isfinite(p)).sum()) for p in a] == [2, 1, 0]
     poison(a, 1, value)
     ours.step()
@@ -521,7 +556,9 @@ def test_raise_names_the_tensors_and_changes_nothing(backend):
     train(ours, a, 1)
     before = copies(a)
     poison(a, 1)
-    with pytest.raises(NonFiniteError, match=r"Non-finite gradients in .*w.* \(2 elements\), .*b.* \(1 element") as caught:
+    with pytest.raises(
+        NonFiniteError, match=r"Non-finite gradients in .*w.* \(2 elements\), .*b.* \(1 element"
+    ) as caught:
         ours.step()
     assert "1 elements" not in str(caught.value)
     assert "update 1. Nothing was changed" in str(caught.value)
@@ -601,7 +638,9 @@ def test_a_sparse_gradient_is_refused_by_name():
     ours = descend.SGD(table.named_parameters(), lr=0.1)
     table(torch.tensor([1])).sum().backward()
     for _ in range(2):
-        with pytest.raises(ParameterError, match=r"gradient of .*weight.* layout torch.sparse_coo; allowed: torch.strided"):
+        with pytest.raises(
+            ParameterError, match=r"gradient of .*weight.* layout torch.sparse_coo; allowed: torch.strided"
+        ):
             ours.step()
 
 

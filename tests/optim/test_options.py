@@ -127,9 +127,7 @@ def test_kinds_of_decay_under_a_schedule(kind):
     for step in range(5):
         set_gradients(a, step)
         ours.step()
-        expected = [
-            KINDS[kind](p, q.grad, schedule.at(step), 0.3, 0.2, 0.2) for p, q in zip(expected, a, strict=True)
-        ]
+        expected = [KINDS[kind](p, q.grad, schedule.at(step), 0.3, 0.2, 0.2) for p, q in zip(expected, a, strict=True)]
     assert_equal(a, expected)
 
 

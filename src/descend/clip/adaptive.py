@@ -40,24 +40,21 @@ def clip_adaptive(source: Clippable, clipping: float = 0.01, *, eps: float = 1e-
             raise ParameterError(
                 message("clip_adaptive compares gradients with their weights", do="Pass parameters, not gradients")
             )
-        weights = _measure_units(g.parameter, unit_dim).clamp_(min=eps)
-        sizes = _measure_units(g.value, unit_dim)
+        weights = _measure_units(g.parameter, g.dims, unit_dim).clamp_(min=eps)
+        sizes = _measure_units(g.value, g.dims, unit_dim)
         bound = clipping * weights
         factor = torch.where(sizes > bound, bound / sizes, 1.0)
-        g.value.mul_(factor.to(g.value.dtype) if g.value.dtype == torch.float32 else factor)
+        g.value.mul_(factor)
     return norm
 
 
-def _measure_units(tensor: Tensor, unit_dim: int) -> Tensor:
-    """The norm of each unit, in float64, shaped so that it multiplies the tensor."""
-    if tensor.dim() < 2 or not tensor.numel():
+def _measure_units(tensor: Tensor, dims: int, unit_dim: int) -> Tensor:
+    """The norm of each unit of a tensor that was given with ``dims`` dimensions, shaped so that it multiplies it."""
+    if dims < 2:
         return torch.linalg.vector_norm(tensor, dtype=wide(tensor))
-    if unit_dim >= tensor.dim():
+    if unit_dim >= dims:
         raise OptionError(
-            message(
-                f"clip_adaptive: unit_dim={unit_dim} of a tensor with shape {tuple(tensor.shape)}",
-                allowed=f"below {tensor.dim()}",
-            )
+            message(f"clip_adaptive: unit_dim={unit_dim} of a gradient with {dims} dimensions", allowed=f"below {dims}")
         )
     others = [d for d in range(tensor.dim()) if d != unit_dim]
     return torch.linalg.vector_norm(tensor, dim=others, keepdim=True, dtype=wide(tensor))

@@ -18,11 +18,13 @@ class Gradient:
 
     Args:
         name: the parameter's name, else its place.
+        dims: number of dimensions of the tensor as it was given.
         value: the gradient, detached, as pairs of reals if it is complex; writing to it writes the gradient.
         parameter: whose gradient it is, in the same form; None if gradients were given.
     """
 
     name: str
+    dims: int
     value: Tensor
     parameter: Tensor | None
 
@@ -42,8 +44,8 @@ def collect(source: Clippable, owner: str) -> list[Gradient]:
     if any(parameters) and not all(parameters):
         raise ParameterError(
             message(
-                f"{owner}: {pairs[parameters.index(True)][0]} is a parameter and {pairs[parameters.index(False)][0]} "
-                "is not",
+                f"{owner}: {pairs[parameters.index(True)][0]!r} is a parameter and "
+                f"{pairs[parameters.index(False)][0]!r} is not",
                 allowed="parameters alone, or gradients alone",
             )
         )
@@ -55,13 +57,13 @@ def collect(source: Clippable, owner: str) -> list[Gradient]:
         if g.layout is not torch.strided:
             raise ParameterError(
                 message(
-                    f"{owner}: the gradient of {name} has layout {g.layout}",
+                    f"{owner}: the gradient of {name!r} has layout {g.layout}",
                     allowed="torch.strided",
                     do="Build the embedding with sparse=False, or clip the others",
                 )
             )
     return [
-        Gradient(name, as_real(g.detach()), None if p is None else as_real(p.detach())) for name, g, p in found
+        Gradient(name, g.dim(), as_real(g.detach()), None if p is None else as_real(p.detach())) for name, g, p in found
     ]
 
 
@@ -81,7 +83,7 @@ def _list_pairs(source: Clippable, owner: str) -> list[tuple[str, Tensor]]:
                     allowed="a module, parameters, (name, parameter) pairs, or gradients",
                 )
             )
-        pairs.append((repr(name) if item is not tensor else name, tensor))
+        pairs.append((name, tensor))
     return pairs
 
 
@@ -122,9 +124,6 @@ def total_norm(gradients: list[Gradient], order: float = 2.0) -> Tensor:
 
 def scale(gradients: list[Gradient], factor: Tensor) -> None:
     """Multiply all gradients by one factor, rounded once to each one's type (to float32 for shorter types)."""
-    buckets: dict[tuple[torch.device, torch.dtype], list[Tensor]] = {}
     for g in gradients:
-        buckets.setdefault((g.value.device, g.value.dtype), []).append(g.value)
-    for (device, dtype), tensors in buckets.items():
-        kept = dtype if dtype in (torch.float32, torch.float64) else torch.float32
-        torch._foreach_mul_(tensors, factor.to(device, kept, non_blocking=True))
+        dtype = g.value.dtype if g.value.dtype in (torch.float32, torch.float64) else torch.float32
+        g.value.mul_(factor.to(g.value.device, dtype, non_blocking=True))

@@ -20,11 +20,11 @@ def find_nonfinite(source: Clippable) -> dict[str, int]:
     Raises:
         ParameterError: if ``source`` is none of these.
     """
-    return {name.strip("'"): count for name, count in count_nonfinite(collect(source, "find_nonfinite")).items()}
+    return count_nonfinite(collect(source, "find_nonfinite"))
 
 
 def count_nonfinite(gradients: list[Gradient]) -> dict[str, int]:
-    """Number of non-finite elements by label, of those that have any."""
+    """Number of non-finite elements by name, of those that have any."""
     if not gradients:
         return {}
     counts = [(~torch.isfinite(g.value)).sum() for g in gradients]
@@ -40,7 +40,7 @@ def refuse_nonfinite(gradients: list[Gradient], owner: str) -> None:
     """
     found = count_nonfinite(gradients)
     if found:
-        names = ", ".join(f"{name} ({count} elements)" for name, count in list(found.items())[:5])
+        names = ", ".join(f"{name!r} ({count} elements)" for name, count in list(found.items())[:5])
         raise NonFiniteError(
             f"{owner}: non-finite gradients in {names}. Nothing was changed; look there, lower the learning rate, or "
             'use on_nonfinite="skip" to leave such gradients alone.'

@@ -1,13 +1,15 @@
 """torch's schedulers under their names, and the bridge between them and :mod:`descend.schedules`, both ways.
 
-    from descend.optim import lr_scheduler
+from descend.optim import lr_scheduler
 
-    scheduler = lr_scheduler.CosineAnnealingLR(optimizer, T_max=100)          # torch's, on any optimizer
-    scheduler = lr_scheduler.attach(warmup(100) * cosine(1000), optimizer)    # ours, on torch's optimizers
-    optimizer = descend.AdamW(params, lr=lr_scheduler.from_torch(scheduler))  # torch's, as a schedule of ours
+scheduler = lr_scheduler.CosineAnnealingLR(optimizer, T_max=100)          # torch's, on any optimizer
+scheduler = lr_scheduler.attach(warmup(100) * cosine(1000), optimizer)    # ours, on torch's optimizers
+optimizer = descend.AdamW(params, lr=lr_scheduler.from_torch(scheduler))  # torch's, as a schedule of ours
 """
 
+import functools
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -88,7 +90,13 @@ class ScheduleLR(LRScheduler):
         self.schedule = schedules.from_data(state_dict["schedule"])
         self.absolute = bool(state_dict["absolute"])
         self._step_count = state_dict["_step_count"]
-        self._update_lr(state_dict["last_epoch"])
+        self.last_epoch = state_dict["last_epoch"]
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = float(lr)
+        self._last_lr = [float(group["lr"]) for group in self.optimizer.param_groups]
 
 
 def attach(
@@ -139,12 +147,12 @@ def from_torch(scheduler: LRScheduler, *, group: int | None = None) -> Schedule:
     return _values(scheduler, group)
 
 
-def _milestones(scheduler: Any) -> Schedule | float:
+def _milestones(scheduler: Any) -> Schedule:
     """A milestone that is listed twice drops twice."""
     listed = scheduler.milestones
     times = range(max(listed.values(), default=0))
     drops = [schedules.milestones(sorted(m for m in listed if listed[m] > i), scheduler.gamma) for i in times]
-    return math.prod(drops, start=1.0)  # type: ignore[type-var, return-value]
+    return functools.reduce(operator.mul, drops) if drops else schedules.constant()
 
 
 def _exponential(scheduler: Any) -> Schedule:
@@ -152,7 +160,7 @@ def _exponential(scheduler: Any) -> Schedule:
     return schedules.exponential(gamma=gamma) if gamma <= 1 else schedules.exponential(-math.log(gamma))
 
 
-_FACTORS: dict[type, Callable[[Any], Any]] = {
+_FACTORS: dict[type, Callable[[Any], Schedule]] = {
     StepLR: lambda s: schedules.step_decay(s.step_size, s.gamma),
     MultiStepLR: _milestones,
     ConstantLR: lambda s: schedules.constant(s.factor).then(schedules.constant(1.0), at=s.total_iters),
@@ -180,7 +188,7 @@ def _values(scheduler: Any, index: int) -> Schedule:
         case CyclicLR():
             return _cycles(scheduler, index)
         case ChainedScheduler() if all(type(s) in _FACTORS for s in scheduler._schedulers):
-            return math.prod((_FACTORS[type(s)](s) for s in scheduler._schedulers), start=base)
+            return functools.reduce(operator.mul, [_FACTORS[type(s)](s) for s in scheduler._schedulers]) * base
         case SequentialLR():
             return _sequence(scheduler, index)
     if type(scheduler) in _FACTORS:

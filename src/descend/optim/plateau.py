@@ -1,19 +1,17 @@
 """Reduce on plateau: a factor that falls when a metric stops improving, kept where the optimizer keeps its state."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal, SupportsFloat, cast
 
 import torch
 
 from descend.errors import OptionError, did_you_mean, message
 from descend.schedules import from_data
-from descend.schedules.arguments import COUNT, RATIO, SHARE, Bounded
-
-_NOT_NEGATIVE = Bounded(float, SHARE.range.__class__(low=0.0), "a finite number, at least 0")
+from descend.schedules.arguments import COUNT, NOT_NEGATIVE, RATIO, SHARE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plateau:
     """Multiplies a hyper-parameter by ``factor`` when a metric has stopped improving.
 
@@ -44,14 +42,15 @@ class Plateau:
         threshold_mode: ``"rel"``, a share of the best metric's absolute value, or ``"abs"``, in the metric's unit.
         cooldown: how many reports after a reduction do not count as bad, from 0.
         floor: the smallest product of all reductions, from 0 to 1.
-        on_nonfinite: what a NaN or infinite metric does. ``"raise"`` refuses it and changes nothing, ``"bad"`` counts it
-            as a bad report (torch does so with NaN), ``"skip"`` passes over it.
+        on_nonfinite: what a NaN or infinite metric does. ``"raise"`` refuses it and changes nothing, ``"bad"`` counts
+            it as a bad report (torch does so with NaN), ``"skip"`` passes over it.
 
     Raises:
-        OptionError: a setting is out of its range, or no group has the hyper-parameter.
+        OptionError: a setting is out of its range, a group lacks the hyper-parameter, or a torch
+            scheduler drives the learning rate.
     """
 
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer = field(repr=False)
     key: str = "lr"
     mode: Literal["min", "max"] = "min"
     factor: float = 0.1
@@ -74,13 +73,20 @@ class Plateau:
             object.__setattr__(self, name, kind.check(f"Plateau({name}=)", getattr(self, name)))
         if self.factor == 1:
             raise OptionError(message("Plateau(factor=)", got=self.factor, allowed="a number above 0 and below 1"))
+        self._check_groups()
+        kept = self.optimizer.param_groups[0].setdefault("plateau", {})
+        kept.setdefault(self.key, {"best": None, "bad": 0, "cooling": 0, "product": 1.0})
+
+    def _check_groups(self) -> None:
         for index, group in enumerate(self.optimizer.param_groups):
             if not isinstance(group.get(self.key), float | int | torch.Tensor) or isinstance(group[self.key], bool):
                 numbers = [k for k, v in group.items() if isinstance(v, float) and not k.startswith("lr_")]
                 what = f"Plateau: group {index} has no number {self.key!r}"
                 raise OptionError(message(what, do=did_you_mean(self.key, numbers)))
-        kept = self.optimizer.param_groups[0].setdefault("plateau", {})
-        kept.setdefault(self.key, {"best": None, "bad": 0, "cooling": 0, "product": 1.0})
+            if self.key == "lr" and "initial_lr" in group:
+                what = f"Plateau: a torch LRScheduler drives the lr of group {index} (it has an 'initial_lr')"
+                do = "Give the optimizer the schedule instead, lr=from_torch(scheduler); or delete a stale 'initial_lr'"
+                raise OptionError(message(what, do=do))
 
     @property
     def _state(self) -> dict[str, Any]:
@@ -99,7 +105,7 @@ class Plateau:
 
     @property
     def product(self) -> float:
-        """The product of all reductions until now: 1, factor, factor squared, …"""
+        """The product of all reductions until now: 1, ``factor``, its square and so on."""
         return float(self._state["product"])
 
     def report(self, metric: SupportsFloat) -> bool:
@@ -113,7 +119,7 @@ class Plateau:
 
         Raises:
             OptionError: the metric is no number, or not finite under ``on_nonfinite="raise"``; a torch scheduler
-                drives the learning rate too.
+                has come to drive the learning rate.
         """
         value = self._read(metric)
         if not math.isfinite(value) and self.on_nonfinite != "bad":
@@ -155,12 +161,8 @@ class Plateau:
         if not lower < product:
             return False
         ratio = lower / product
-        groups = self.optimizer.param_groups
-        for index, group in enumerate(groups):
-            if self.key == "lr" and "initial_lr" in group:
-                what = f"Plateau: a torch LRScheduler drives the lr of group {index} and would overwrite the reduction"
-                raise OptionError(message(what, do="Give the optimizer the schedule itself: lr=from_torch(scheduler)"))
-        for group in groups:
+        self._check_groups()
+        for group in self.optimizer.param_groups:
             followed = group.get("schedules", {})
             if self.key in followed:
                 followed[self.key] = (from_data(followed[self.key]) * ratio).to_data()
@@ -180,7 +182,7 @@ _WORDS: dict[str, tuple[str, ...]] = {
 _NUMBERS = {
     "factor": RATIO,
     "patience": COUNT,
-    "threshold": _NOT_NEGATIVE,
+    "threshold": NOT_NEGATIVE,
     "cooldown": COUNT,
     "floor": SHARE,
 }

@@ -3,7 +3,7 @@
 import math
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from numbers import Real
@@ -107,6 +107,7 @@ def _real(value: object) -> float:
 STEPS = Bounded(operator.index, Range(low=1), "a whole number of updates, at least 1")
 COUNT = Bounded(operator.index, Range(low=0), "a whole number, at least 0")
 NUMBER = Bounded(_real, Range(), "a finite number")
+NOT_NEGATIVE = Bounded(_real, Range(low=0), "a finite number, at least 0")
 POSITIVE = Bounded(_real, Range(low=0, open_low=True), "a finite number above 0")
 SHARE = Bounded(_real, Range(low=0, high=1), "a number from 0 to 1")
 RATIO = Bounded(_real, Range(low=0, high=1, open_low=True), "a number above 0 and at most 1")
@@ -115,7 +116,7 @@ FLAG = _Flag()
 # Annotations of a formula's parameters; the decorator in form.py reads the range out of them.
 Steps = Annotated[int, STEPS]
 OptionalSteps = Annotated[int | None, Optional(STEPS)]
-Moments = Annotated[tuple[int, ...], _Moments()]
+Moments = Annotated[Sequence[int], _Moments()]
 Number = Annotated[float, NUMBER]
 OptionalNumber = Annotated[float | None, Optional(NUMBER)]
 Positive = Annotated[float, POSITIVE]

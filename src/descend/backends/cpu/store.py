@@ -1,8 +1,8 @@
 """The kernel store: machine code on disk, checked before it is trusted.
 
-A file is a checksum of its name and code followed by the code, written to a temporary name and renamed. Anything wrong with it
-(truncated, flipped bits, unreadable) means that the kernel is compiled again. A folder that others can write is
-refused, since whoever writes there decides what this process runs.
+A file is a checksum of its name and code followed by the code, written to a temporary name and renamed. Anything
+wrong with it (truncated, flipped bits, unreadable) means that the kernel is compiled again. A folder that others can
+write is refused, since whoever writes there decides what this process runs.
 """
 
 import hashlib
