@@ -20,6 +20,30 @@ _Params = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[dict[str, A
 _Number = float | Tensor | Schedule
 _Decay = Literal["l2", "decoupled", "independent", "corrected"] | None
 
+class AdaBelief(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.001,
+        betas: tuple[_Number, _Number] = (0.9, 0.999),
+        eps: _Number = 1e-16,
+        weight_decay: _Number = 0.0,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = True,
+    ) -> None: ...
+
 class Adadelta(Optimizer):
     def __init__(
         self,
@@ -146,6 +170,106 @@ class AdamW(Optimizer):
         decoupled_weight_decay: bool = True,
     ) -> None: ...
 
+class Adan(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.001,
+        betas: tuple[_Number, _Number, _Number] = (0.98, 0.92, 0.99),
+        eps: _Number = 1e-08,
+        weight_decay: _Number = 0.0,
+        bias_correction: bool = False,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = False,
+    ) -> None: ...
+
+class AdEMAMix(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.001,
+        betas: tuple[_Number, _Number, _Number] = (0.9, 0.999, 0.9999),
+        alpha: _Number = 5.0,
+        eps: _Number = 1e-08,
+        weight_decay: _Number = 0.0,
+        beta3_warmup: _Number = 0.0,
+        alpha_warmup: _Number = 0.0,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = True,
+    ) -> None: ...
+
+class ADOPT(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.001,
+        betas: tuple[_Number, _Number] = (0.9, 0.9999),
+        eps: _Number = 1e-06,
+        weight_decay: _Number = 0.0,
+        clipped: bool = True,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = False,
+    ) -> None: ...
+
+class AggMo(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.001,
+        betas: tuple[_Number, _Number, _Number] = (0.0, 0.9, 0.99),
+        weight_decay: _Number = 0.0,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = False,
+    ) -> None: ...
+
 class LAMB(Optimizer):
     def __init__(
         self,
@@ -223,6 +347,31 @@ class Lion(Optimizer):
         decoupled_weight_decay: bool = True,
     ) -> None: ...
 
+class MARS(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.003,
+        betas: tuple[_Number, _Number] = (0.95, 0.99),
+        eps: _Number = 1e-08,
+        weight_decay: _Number = 0.0,
+        gamma: _Number = 0.025,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = True,
+    ) -> None: ...
+
 class NAdam(Optimizer):
     def __init__(
         self,
@@ -246,6 +395,55 @@ class NAdam(Optimizer):
         max_nonfinite: int | None = None,
         metrics: bool = False,
         backend: Literal["auto", "eager", "cpu"] = "auto",
+    ) -> None: ...
+
+class QHAdam(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.001,
+        betas: tuple[_Number, _Number] = (0.995, 0.999),
+        nus: tuple[_Number, _Number] = (0.7, 1.0),
+        eps: _Number = 1e-08,
+        weight_decay: _Number = 0.0,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = False,
+    ) -> None: ...
+
+class QHM(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.001,
+        momentum: _Number = 0.999,
+        nu: _Number = 0.7,
+        weight_decay: _Number = 0.0,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = False,
     ) -> None: ...
 
 class RAdam(Optimizer):
@@ -310,6 +508,127 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         momentum_form: Literal["torch", "classical", "ema"] = "torch",
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = False,
+    ) -> None: ...
+
+class SGDW(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.001,
+        momentum: _Number = 0.9,
+        dampening: _Number = 0.0,
+        weight_decay: _Number = 0.01,
+        nesterov: bool = False,
+        *,
+        momentum_form: Literal["torch", "classical", "ema"] = "classical",
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = True,
+    ) -> None: ...
+
+class SignSGD(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.0001,
+        weight_decay: _Number = 0.0,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = True,
+    ) -> None: ...
+
+class Signum(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.0001,
+        momentum: _Number = 0.9,
+        weight_decay: _Number = 0.0,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = True,
+    ) -> None: ...
+
+class StableAdamW(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.002,
+        betas: tuple[_Number, _Number] = (0.9, 0.99),
+        eps: _Number = 1e-08,
+        weight_decay: _Number = 0.2,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = False,
+    ) -> None: ...
+
+class Yogi(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.01,
+        betas: tuple[_Number, _Number] = (0.9, 0.999),
+        eps: _Number = 0.001,
+        weight_decay: _Number = 0.0,
+        initial_accumulator_value: _Number = 1e-06,
+        bias_correction: bool = False,
+        *,
         decay: _Decay = None,
         maximize: bool = False,
         foreach: bool | None = None,

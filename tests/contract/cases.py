@@ -13,8 +13,8 @@ BACKENDS = ("eager", "cpu")
 FLAGS = {"params", "foreach", "fused", "capturable", "differentiable", "backend", "metrics"}
 """Parameters of a constructor that say how a step is computed, never what comes out."""
 
-SIGN_RULES = {"Lion"}
-EXACT = {"SGD", "Lion", "Adamax"}
+SIGN_RULES = {"Lion", "Signum"}
+EXACT = {"SGD", "Lion", "Adamax", "SignSGD", "Signum", "QHM", "AggMo", "SGDW"}
 """Formulas of + - * / and comparisons alone, on which all backends agree to the bit."""
 
 
@@ -37,6 +37,7 @@ _BETAS = [Off((0.5, 0.999)), Off((0.9, 0.7))]
 _DECAY = [Off(0.1)]
 _HEAVY = {"momentum": 0.9}
 _QUICK = {"betas": (0.8, 0.7)}  # lets v fall, without which AMSGrad changes nothing
+_BESIDE_L2 = {"weight_decay": 1.0, "decay": "l2", "lr": 0.01}  # a sign alone does not see a clip
 
 OWN: dict[str, dict[str, list[Off]]] = {
     "SGD": {
@@ -101,6 +102,75 @@ OWN: dict[str, dict[str, list[Off]]] = {
         "nesterov": [Off(True)],
         "momentum_form": [Off("torch")],
     },
+    "AdaBelief": {"lr": [Off(0.1)], "betas": _BETAS, "eps": [Off(0.1)], "weight_decay": _DECAY},
+    "Yogi": {
+        "lr": [Off(0.1)],
+        "betas": _BETAS,
+        "eps": [Off(0.1)],
+        "weight_decay": _DECAY,
+        "initial_accumulator_value": [Off(0.5)],
+        "bias_correction": [Off(True)],
+    },
+    "SignSGD": {
+        "lr": [Off(0.01)],
+        "weight_decay": _DECAY,
+        "clip_norm": [Off(0.5, _BESIDE_L2, "tame")],
+        "clip_value": [Off(0.1, _BESIDE_L2, "tame")],
+    },
+    "Signum": {"lr": [Off(0.01)], "momentum": [Off(0.5)], "weight_decay": _DECAY},
+    "QHM": {"lr": [Off(0.05)], "momentum": [Off(0.9)], "nu": [Off(0.3), Off(1.0)], "weight_decay": _DECAY},
+    "QHAdam": {
+        "lr": [Off(0.1)],
+        "betas": _BETAS,
+        "nus": [Off((1.0, 1.0)), Off((0.7, 0.9))],
+        "eps": [Off(0.1)],
+        "weight_decay": _DECAY,
+    },
+    "ADOPT": {
+        "lr": [Off(0.1)],
+        "betas": _BETAS,
+        "eps": [Off(0.1)],
+        "weight_decay": _DECAY,
+        "clipped": [Off(False, inputs="tame")],
+    },
+    "AdEMAMix": {
+        "lr": [Off(0.1)],
+        "betas": [Off((0.5, 0.999, 0.9999)), Off((0.9, 0.7, 0.9999)), Off((0.9, 0.999, 0.95))],
+        "alpha": [Off(2.0)],
+        "eps": [Off(0.1)],
+        "weight_decay": _DECAY,
+        "beta3_warmup": [Off(12.0)],
+        "alpha_warmup": [Off(12.0)],
+    },
+    "Adan": {
+        "lr": [Off(0.1)],
+        "betas": [Off((0.5, 0.92, 0.99)), Off((0.98, 0.5, 0.99)), Off((0.98, 0.92, 0.7))],
+        "eps": [Off(0.1)],
+        "weight_decay": _DECAY,
+        "bias_correction": [Off(True)],
+    },
+    "MARS": {
+        "lr": [Off(0.1)],
+        "betas": _BETAS,
+        "eps": [Off(0.1)],
+        "weight_decay": _DECAY,
+        "gamma": [Off(0.2, inputs="tame")],
+    },
+    "AggMo": {"lr": [Off(0.05)], "betas": [Off((0.5, 0.9, 0.99)), Off((0.0, 0.9, 0.999))], "weight_decay": _DECAY},
+    "StableAdamW": {
+        "lr": [Off(0.1)],
+        "betas": _BETAS,
+        "eps": [Off(0.1)],
+        "weight_decay": [Off(0.1), Off(0.0)],
+    },
+    "SGDW": {
+        "lr": [Off(0.05)],
+        "momentum": [Off(0.5)],
+        "dampening": [Off(0.3, {"momentum_form": "torch"})],
+        "weight_decay": _DECAY,
+        "nesterov": [Off(True)],
+        "momentum_form": [Off("torch"), Off("ema")],
+    },
 }
 OWN["AdamW"] = OWN["Adam"]
 
@@ -138,7 +208,7 @@ def list_singles(name: str, *, woven: bool) -> list[tuple[str, Off]]:
 
 def _is_sensible(name: str, options: dict[str, Any]) -> bool:
     """Whether the options mean something together; the optimizers refuse some of the others."""
-    if name in ("SGD", "LARS") and options.get("nesterov") and options.get("momentum") == 0:
+    if name in ("SGD", "SGDW", "LARS") and options.get("nesterov") and options.get("momentum") == 0:
         return False
     if options.get("exclude_undecayed") and options.get("decay"):
         return False
@@ -148,10 +218,10 @@ def _is_sensible(name: str, options: dict[str, Any]) -> bool:
 
 def _list_choices(name: str) -> dict[str, list[Any]]:
     """Each option with a usual value first, then its values off the default."""
-    usual = dict(METHODS[name][0].DEFAULTS) | ({"momentum": 0.9} if name == "SGD" else {})
+    usual = dict(METHODS[name][0].DEFAULTS) | ({"momentum": 0.9} if name in ("SGD", "SGDW") else {})
     usual |= {"weight_decay": 0.05, "maximize": False, "decay": None, "clip_norm": None, "clip_value": None}
     off = {option: [o.value for o in find_off_values(name, option)] for option in usual}
-    if name == "SGD":
+    if name in ("SGD", "SGDW"):
         off["momentum"] = [0.5]
     return {option: [value, *off[option]] for option, value in usual.items()}
 

@@ -22,7 +22,7 @@ def step(made: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
 
 @pytest.mark.parametrize(
     "backend",
-    ["cpu", pytest.param("eager", marks=pytest.mark.xfail(strict=True, reason="eager batches notice no new dtype"))],
+    ["cpu", "eager"],
 )
 def test_double_after_a_step_is_refused_by_name(backend):
     made, optimizer = module(backend)

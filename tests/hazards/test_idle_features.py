@@ -83,10 +83,9 @@ def test_a_guarded_step_leaves_no_trace(word, backend):
             if meet and k == 1:
                 good = [p.grad for p in params]
                 for p in params:
-                    p.grad = p.grad.clone()
-                params[0].grad[4099] = float("nan")
+                    p.grad = torch.where(torch.arange(p.numel()) == 4099, torch.nan, p.grad)
                 if word == "raise":
-                    with pytest.raises(descend.errors.NonFiniteError, match=r"parameter 0 of group 0.*\(1 elements\)"):
+                    with pytest.raises(descend.errors.NonFiniteError, match=r"parameter 0 of group 0.*\(1 element\)"):
                         optimizer.step()
                 else:
                     optimizer.step()

@@ -113,18 +113,6 @@ def test_expanded_parameters_are_refused_by_name(first, backend):
         descend.SGD([("tied", p)], backend=backend)
 
 
-@pytest.mark.parametrize(
-    "backend",
-    [
-        "eager",
-        pytest.param(
-            "cpu",
-            marks=pytest.mark.xfail(
-                strict=True, reason="a gradient is known by its address and identity, which an in-place t_() keeps"
-            ),
-        ),
-    ],
-)
 def test_a_gradient_is_transposed_in_place(backend):
     twins = Twins("SGD", backend, shapes=((4, 4),))
     twins.step()
@@ -157,7 +145,6 @@ def test_sparse_gradients_are_refused_by_name(backend):
     assert torch.equal(table.weight, before)
 
 
-@pytest.mark.xfail(strict=True, reason="Unit.take remembers the mask of a step that was refused and gives out no rows")
 def test_a_step_after_a_refused_one(backend):
     p = torch.nn.Parameter(torch.zeros(5, 3))
     optimizer = descend.Adam([p], lr=0.1, backend=backend)

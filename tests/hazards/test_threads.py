@@ -27,7 +27,7 @@ def train(name: str, options: dict[str, object], seed: int = 0, *, dtype: torch.
         for p in params:
             p.grad = torch.randn(p.shape, generator=rng).to(dtype)
         optimizer.step()
-    states = [t for p in params for k, t in sorted(optimizer.state[p].items())]
+    states = [t for p in params for _, t in sorted(optimizer.state[p].items())]
     return [p.detach() for p in params] + states
 
 

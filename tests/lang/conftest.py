@@ -1,7 +1,11 @@
-"""One thread for the small tensors here: beside other processes a parallel region costs milliseconds."""
+"""One thread for the small tensors here, and no deadlines: other processes make both unpredictable."""
 
 import pytest
 import torch
+from hypothesis import settings
+
+settings.register_profile("calm", deadline=None)
+settings.load_profile("calm")
 
 
 @pytest.fixture(autouse=True, scope="module")

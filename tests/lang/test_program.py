@@ -51,7 +51,7 @@ def test_clipping_adds_one_pass_to_each_method():
 @pytest.mark.parametrize("name", ["SGD", "Adam"])
 def test_a_guard_reads_the_gradients_once_more_unless_clipping_does(name):
     made = getattr(descend, name).rule
-    assert [p.loads for p in program(made, guard=True).passes][0] == ("g",)
+    assert next(p.loads for p in program(made, guard=True).passes) == ("g",)
     assert len(program(made, guard=True).passes) == 2
     assert len(program(made, guard=True, clip_norm=True).passes) == 2
     assert program(made, guard=True).passes[0].stores == ()

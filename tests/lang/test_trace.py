@@ -80,7 +80,7 @@ def test_names_are_those_of_the_formula_at_its_end():
 def test_a_profiler_stays_in_place(fails):
     @rule
     def f(p, g, lr=0.1):
-        return -lr * (missing if fails else g)  # noqa: F821
+        return -lr * (p["missing"] if fails else g)
 
     def profiler(frame, event, argument):
         return None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import descend
-from descend.errors import OptionError
+from descend.errors import OptionError, UnknownOptionError
 from descend.lang import L2Decay, OwnDecay, State, rule, sum
 from descend.lang.graph import walk
 from descend.lang.trace import Structure
@@ -166,3 +166,11 @@ def test_the_default_structure_is_that_of_the_defaults():
     traced, inputs = trace_plain(adam)
     assert set(inputs) == {"p", "g"}
     assert "weight_decay" not in {n.name for n in walk([traced.delta])}
+
+
+def test_a_structure_of_no_option_is_refused():
+    adam = descend.Adam.rule
+    with pytest.raises(UnknownOptionError, match="adam has no hyper-parameter 'amsgard'. Did you mean 'amsgrad'?"):
+        default_structure(adam, amsgard=True)
+    with pytest.raises(OptionError, match="adam: amsgrad: got 'yes'; allowed: False | True"):
+        adam.text(amsgrad="yes")

@@ -1,10 +1,20 @@
 """Small parameters with known gradients, on which torch's classes and ours are compared."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
+import descend
+
 SHAPES = ((3, 2), (4,), ())
+PAIRS: list[tuple[str, dict[str, Any]]] = [
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
+    ("Adam", {"lr": 0.1, "weight_decay": 0.1}),
+    ("AdamW", {"lr": 0.1}),
+    ("RMSprop", {"lr": 0.1, "momentum": 0.5}),
+]
+"""Classes of both libraries with options that make them differ."""
 
 
 def parameters(seed: int = 0, dtype: torch.dtype = torch.float64) -> list[torch.nn.Parameter]:
@@ -36,3 +46,12 @@ def assert_equal(ours: Sequence[torch.Tensor], theirs: Sequence[torch.Tensor], *
 def copies(params: Sequence[torch.Tensor]) -> list[torch.nn.Parameter]:
     """Equal parameters with memory of their own."""
     return [torch.nn.Parameter(p.detach().clone()) for p in params]
+
+
+def pair(
+    name: str = "SGD", params: list[torch.nn.Parameter] | None = None, **options: Any
+) -> tuple[torch.optim.Optimizer, list[torch.nn.Parameter], torch.optim.Optimizer, list[torch.nn.Parameter]]:
+    """Our optimizer and torch's of the same name and options, each followed by its equal parameters."""
+    ours = params if params is not None else parameters()
+    theirs = copies(ours)
+    return getattr(descend, name)(ours, **options), ours, getattr(torch.optim, name)(theirs, **options), theirs

@@ -37,6 +37,27 @@ def test_numbers(name, options, passes, floats_moved, keys):
     assert ours.explain().state_bytes == len(keys) * 4 * 150 == ours.state_bytes()
 
 
+@pytest.mark.parametrize(
+    "name,options,floats",
+    [
+        ("SGD", {}, [(2, 1)]),
+        ("SGD", {"momentum": 0.9}, [(3, 2)]),
+        ("Adam", {"amsgrad": True}, [(5, 4)]),
+        ("LAMB", {}, [(4, 2), (3, 1)]),
+        ("LARS", {"momentum": 0.0}, [(2, 0), (2, 1)]),
+    ],
+)
+def test_the_cost_of_a_class(name, options, floats):
+    found = getattr(descend, name).cost(**options)
+    assert [(c.bytes_read // 4, c.bytes_written // 4) for c in found] == floats
+    assert all(c.operations > 0 for c in found)
+
+
+def test_the_cost_of_an_unknown_option():
+    with pytest.raises(ValueError, match="sgd has no hyper-parameter 'momentun'. Did you mean 'momentum'?"):
+        descend.SGD.cost(momentun=0.9)
+
+
 def test_low_precision_and_complex_parameters():
     low, full = make((100,), dtype=torch.bfloat16), make((100,), dtype=torch.complex64)
     (part,) = descend.Adam(low).explain().parts

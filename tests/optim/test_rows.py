@@ -65,10 +65,12 @@ def test_many_groups_with_their_own_numbers_and_missed_steps(backend):
     generator = torch.Generator().manual_seed(3)
     a = [torch.nn.Parameter(torch.randn(3, generator=generator, dtype=torch.float64)) for _ in range(20)]
     b = copies(a)
-    optimizers = [
-        (library.Adam([{"params": [p], "lr": 0.01 * (i + 1), "betas": (0.5 + 0.02 * i, 0.9)} for i, p in enumerate(ps)], **o), ps)
-        for library, ps, o in ((descend, a, {"backend": backend}), (torch.optim, b, {}))
-    ]  # fmt: skip
+
+    def build(library, ps, **options):
+        groups = [{"params": [p], "lr": 0.01 * (i + 1), "betas": (0.5 + 0.02 * i, 0.9)} for i, p in enumerate(ps)]
+        return library.Adam(groups, **options), ps
+
+    optimizers = [build(descend, a, backend=backend), build(torch.optim, b)]
     for step in range(6):
         for optimizer, ps in optimizers:
             set_gradients(ps, step)

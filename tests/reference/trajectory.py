@@ -11,7 +11,32 @@ from typing import Any
 
 import numpy as np
 
-from . import adadelta, adagrad, adam, adamax, lamb, lars, lion, nadam, radam, rmsprop, sgd, woven
+from . import (
+    adabelief,
+    adadelta,
+    adagrad,
+    adam,
+    adamax,
+    adan,
+    ademamix,
+    adopt,
+    aggmo,
+    lamb,
+    lars,
+    lion,
+    mars,
+    nadam,
+    qhadam,
+    qhm,
+    radam,
+    rmsprop,
+    sgd,
+    signsgd,
+    signum,
+    stableadamw,
+    woven,
+    yogi,
+)
 
 METHODS: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     "SGD": (sgd, {}),
@@ -26,10 +51,26 @@ METHODS: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     "Lion": (lion, {}),
     "LAMB": (lamb, {}),
     "LARS": (lars, {"weight_decay": 5e-4}),
+    "AdaBelief": (adabelief, {}),
+    "Yogi": (yogi, {}),
+    "SignSGD": (signsgd, {}),
+    "Signum": (signum, {}),
+    "QHM": (qhm, {}),
+    "QHAdam": (qhadam, {}),
+    "ADOPT": (adopt, {}),
+    "AdEMAMix": (ademamix, {}),
+    "Adan": (adan, {}),
+    "MARS": (mars, {}),
+    "AggMo": (aggmo, {}),
+    "StableAdamW": (stableadamw, {"weight_decay": 0.2}),
+    "SGDW": (sgd, {"momentum": 0.9, "momentum_form": "classical", "weight_decay": 1e-2}),
 }
 """Class name -> the file with its formula, and the defaults in which the class differs from that file."""
 
-OWN_DECAY = {name: module.OWN_DECAY for name, (module, _) in METHODS.items()} | {"AdamW": "decoupled"}
+OWN_DECAY = {name: module.OWN_DECAY for name, (module, _) in METHODS.items()} | {
+    "AdamW": "decoupled",
+    "SGDW": "decoupled",
+}
 """What ``decay=None`` means for each class; None where the formula holds the decay itself."""
 
 WHOLE = ("clip_norm", "clip_value")

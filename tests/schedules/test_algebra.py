@@ -12,20 +12,9 @@ from hypothesis import strategies as st
 
 from descend import schedules
 from descend.schedules import Schedule, constant, cosine, from_data, warmup
+from descend.schedules.form import FORMS
+from schedules.built import FACTORS, VALUES, built, factors, numbers, steps
 
-steps = st.integers(1, 60)
-numbers = st.floats(-4, 4, allow_subnormal=False)
-leaves = st.one_of(st.builds(constant, numbers), st.builds(warmup, steps), st.builds(cosine, steps, st.floats(0, 1)))
-built = st.recursive(
-    leaves,
-    lambda inner: st.one_of(
-        st.builds(lambda a, b: a * b, inner, inner | numbers),
-        st.builds(lambda a, b: a * b, numbers, inner),
-        st.builds(lambda a, b, at: a.then(b, at=at), inner, inner, steps),
-        st.builds(lambda a, x, y: a.clamp(min(x, y), max(x, y)), inner, numbers, numbers),
-    ),
-    max_leaves=5,
-)
 counts = st.integers(0, 300)
 
 
@@ -36,6 +25,17 @@ def test_every_copy_is_equal(schedule: Schedule):
     copies = [through_json, read_again, pickle.loads(pickle.dumps(schedule)), copy.deepcopy(schedule)]
     assert all(other == schedule and hash(other) == hash(schedule) for other in copies)
     assert all(other.table(20) == schedule.table(20) for other in copies)
+
+
+def test_every_form_of_the_catalogue_is_tried():
+    ours = {name for name, form in FORMS.items() if form.formula.__module__.startswith("descend.")}
+    assert ours == {*FACTORS, *VALUES} <= set(schedules.__all__)
+
+
+@given(factors, counts)
+def test_factors_stay_between_0_and_1(schedule: Schedule, k: int):
+    assert -1e-15 <= schedule.at(k) <= 1 + 1e-15
+    assert -1e-15 <= schedule.at(10**9 + k) <= 1 + 1e-15
 
 
 @given(built, built, counts)
@@ -58,16 +58,17 @@ def test_clamp_bounds_values(a: Schedule, x: float, y: float, k: int):
 
 @given(built, counts)
 def test_nothing_changes_after_the_horizon(schedule: Schedule, k: int):
-    assert schedule.horizon is not None
-    assert schedule.at(schedule.horizon + k) == schedule.at(schedule.horizon)
+    if schedule.horizon is not None:
+        assert schedule.at(schedule.horizon + k) == schedule.at(schedule.horizon)
 
 
 @given(built, counts)
 def test_extremes_are_those_of_the_table(schedule: Schedule, horizon: int):
     table = schedule.table(horizon + 1)
     assert (schedule.minimum(horizon), schedule.maximum(horizon)) == (min(table), max(table))
-    whole = schedule.table((schedule.horizon or 0) + 1)
-    assert (schedule.minimum(), schedule.maximum()) == (min(whole), max(whole))
+    if schedule.horizon is not None and schedule.horizon < 5000:
+        whole = schedule.table(schedule.horizon + 1)
+        assert (schedule.minimum(), schedule.maximum()) == (min(whole), max(whole))
 
 
 @given(built)

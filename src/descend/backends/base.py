@@ -57,11 +57,14 @@ class Batch:
 class Runner(Protocol):
     """A backend's hold on one batch."""
 
-    def begin(self) -> None:
-        """Take over this step's gradients, rows and states."""
+    def set_rows(self) -> None:
+        """Take over which row each tensor has."""
 
-    def run(self, index: int, totals: Totals) -> None:
-        """Run one pass, adding its sums over all tensors to ``totals``."""
+    def begin(self, totals: Totals) -> None:
+        """Start a step, whose sums over all tensors are added to ``totals``."""
+
+    def run(self, index: int) -> None:
+        """Run one pass."""
 
     def read(self, node: Node) -> list[float]:
         """A tensor value or a reduction for each tensor, as the last step left it."""
@@ -87,4 +90,24 @@ def is_dense(tensor: Tensor) -> bool:
 
 def overlaps_itself(tensor: Tensor) -> bool:
     """Whether two of a tensor's elements share memory, as in an expanded one."""
-    return any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True))
+    if tensor.layout is not torch.strided or is_dense(tensor):
+        return False
+    reach = 0
+    for stride, size in sorted((s, n) for s, n in zip(tensor.stride(), tensor.shape, strict=True) if n > 1):
+        if stride == 0:
+            return True
+        if stride <= reach:  # steps of this dimension may land between those of a smaller one: look
+            return _counts_twice(tensor)
+        reach += stride * (size - 1)
+    return False
+
+
+def _counts_twice(tensor: Tensor) -> bool:
+    last = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
+    marks = torch.zeros(last + 1, dtype=torch.int32)
+    places = torch.zeros(tensor.shape, dtype=torch.int64)
+    for dim, (stride, size) in enumerate(zip(tensor.stride(), tensor.shape, strict=True)):
+        shape = [size if d == dim else 1 for d in range(tensor.dim())]
+        places += (torch.arange(size) * stride).reshape(shape)
+    marks.index_add_(0, places.reshape(-1), torch.ones(places.numel(), dtype=torch.int32))
+    return int(marks.max()) > 1

@@ -69,16 +69,22 @@ class EagerRunner:
     def __init__(self, batch: Batch, *, differentiable: bool = False) -> None:
         self.batch = batch
         self.differentiable = differentiable
+        self._totals: Totals = []
         self._rows: list[dict[Node, Any]] = []
         self._slots: list[dict[Node, Any]] = []
 
-    def begin(self) -> None:
+    def set_rows(self) -> None:
+        """Rows are read from the batch when they are needed."""
+
+    def begin(self, totals: Totals) -> None:
         """Start a step: no host value and no tensor value is known."""
+        self._totals = totals
         self._rows = [{} for _ in range(self.batch.row_count)]
         self._slots = [{} for _ in self.batch.params]
 
-    def run(self, index: int, totals: Totals) -> None:
+    def run(self, index: int) -> None:
         """Run one pass."""
+        totals = self._totals
         step = self.batch.program.passes[index]
         for row in range(self.batch.row_count):
             self._fill_row(step, row, totals)

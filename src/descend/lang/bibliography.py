@@ -1,6 +1,8 @@
 """The sources of the methods: what ``cite=`` refers to."""
 
 SOURCES: dict[str, str] = {
+    "bernstein2018": "Bernstein, Wang, Azizzadenesheli, Anandkumar (2018). signSGD: compressed optimisation for "
+    "non-convex problems. ICML. arXiv:1802.04434.",
     "chen2023": "Chen et al. (2023). Symbolic discovery of optimization algorithms. arXiv:2302.06675.",
     "dozat2016": "Dozat (2016). Incorporating Nesterov momentum into Adam. ICLR workshop.",
     "duchi2011": "Duchi, Hazan, Singer (2011). Adaptive subgradient methods for online learning and stochastic "
@@ -10,14 +12,30 @@ SOURCES: dict[str, str] = {
     "kingma2015": "Kingma, Ba (2015). Adam: a method for stochastic optimization. ICLR. arXiv:1412.6980.",
     "liu2020": "Liu et al. (2020). On the variance of the adaptive learning rate and beyond. ICLR. arXiv:1908.03265.",
     "loshchilov2019": "Loshchilov, Hutter (2019). Decoupled weight decay regularization. ICLR. arXiv:1711.05101.",
+    "lucas2019": "Lucas, Sun, Zemel, Grosse (2019). Aggregated momentum: stability through passive damping. ICLR. "
+    "arXiv:1804.00325.",
+    "ma2019": "Ma, Yarats (2019). Quasi-hyperbolic momentum and Adam for deep learning. ICLR. arXiv:1810.06801.",
+    "pagliardini2024": "Pagliardini, Ablin, Grangier (2024). The AdEMAMix optimizer: better, faster, older. "
+    "arXiv:2409.03137.",
     "polyak1964": "Polyak (1964). Some methods of speeding up the convergence of iteration methods. USSR Comput. "
     "Math. Math. Phys. 4.",
     "reddi2018": "Reddi, Kale, Kumar (2018). On the convergence of Adam and beyond. ICLR. arXiv:1904.09237.",
     "robbins1951": "Robbins, Monro (1951). A stochastic approximation method. Ann. Math. Statist. 22.",
     "sutskever2013": "Sutskever, Martens, Dahl, Hinton (2013). On the importance of initialization and momentum in "
     "deep learning. ICML.",
+    "taniguchi2024": "Taniguchi et al. (2024). ADOPT: modified Adam can converge with any beta2 with the optimal rate. "
+    "NeurIPS. arXiv:2411.02853.",
+    "wortsman2023": "Wortsman et al. (2023). Stable and low-precision training for large-scale vision-language models. "
+    "NeurIPS. arXiv:2304.13013.",
+    "xie2022": "Xie, Zhou, Li, Lin, Yan (2022). Adan: adaptive Nesterov momentum algorithm for faster optimizing deep "
+    "models. arXiv:2208.06677.",
     "you2017": "You, Gitman, Ginsburg (2017). Large batch training of convolutional networks. arXiv:1708.03888.",
     "you2020": "You et al. (2020). Large batch optimization for deep learning: training BERT in 76 minutes. ICLR. "
     "arXiv:1904.00962.",
+    "yuan2024": "Yuan et al. (2024). MARS: unleashing the power of variance reduction for training large models. "
+    "arXiv:2411.10438.",
+    "zaheer2018": "Zaheer, Reddi, Sachan, Kale, Kumar (2018). Adaptive methods for nonconvex optimization. NeurIPS.",
     "zeiler2012": "Zeiler (2012). ADADELTA: an adaptive learning rate method. arXiv:1212.5701.",
+    "zhuang2020": "Zhuang et al. (2020). AdaBelief optimizer: adapting stepsizes by the belief in observed gradients. "
+    "NeurIPS. arXiv:2010.07468.",
 }

@@ -24,7 +24,8 @@ def build_program(rule: Rule, structure: Structure) -> Program:
 def fold_zeros(rule: Rule, structure: Structure, candidates: frozenset[str]) -> Structure:
     """The structure with those zeros folded away that save a state, a stream or a pass.
 
-    SGD without momentum has no buffer this way; an ``eps`` of 0 saves nothing and stays a number.
+    SGD without momentum has no buffer this way; an ``eps`` of 0 saves nothing and stays a number. Only a state
+    that is declared optional is dropped: torch keeps Adam's ``exp_avg`` also at ``betas[0] = 0``.
 
     Args:
         rule: the method.
@@ -33,8 +34,10 @@ def fold_zeros(rule: Rule, structure: Structure, candidates: frozenset[str]) -> 
     """
     for name in sorted(candidates):
         folded = replace(structure, zeros=structure.zeros | {name})
-        before, after = build_program(rule, structure).price, build_program(rule, folded).price
-        if any(a < b for a, b in zip(after, before, strict=True)):
+        before, after = build_program(rule, structure), build_program(rule, folded)
+        dropped = set(before.states) - set(after.states)
+        cheaper = any(a < b for a, b in zip(after.price, before.price, strict=True))
+        if cheaper and all(rule.states[letter].optional for letter in dropped):
             structure = folded
     return structure
 

@@ -85,7 +85,7 @@ class Hyper:
         return tuple(value)
 
     def _check_number(self, value: Any, limits: Range, owner: str, whole: Any = None) -> None:
-        plain = value.detach() if hasattr(value, "detach") else value  # a tensor that requires gradients warns in float()
+        plain = value.detach() if hasattr(value, "detach") else value  # float() of what requires gradients warns
         try:
             fits = not isinstance(value, bool | str) and limits.admits(float(plain))
         except (TypeError, ValueError, RuntimeError):

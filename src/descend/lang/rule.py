@@ -17,7 +17,7 @@ WOVEN = ("maximize", "decay", "clip_norm", "clip_value", "on_nonfinite", "max_no
          "foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay", "params",
          "grad_scale", "lr_ratio", "lr_over_max", "fresh", "size",
          "start", "param_names", "schedules", "schedule_start", "initial_lr", "lr_start", "lr_max",
-         "updates")  # fmt: skip
+         "updates", "plateau")  # fmt: skip
 """Names of options, inputs and group keys that every optimizer has; a rule's own parameter may not take them."""
 
 
@@ -30,8 +30,8 @@ class State:
         rate: ``"coordinate"`` for a value a coordinate, ``"tensor"`` for one float64 a tensor.
         start: before the first step: a number, ``"p"`` for a copy of the parameter, or a hyper-parameter's name.
         range: the values that it can take, for storage formats that exploit it.
-        optional: whether ``state_dict`` leaves it out while a zero has made it needless (SGD without momentum), and
-            loading begins it anew where it is missing.
+        optional: whether it is dropped where a zero has made it needless (SGD without momentum), and begun anew
+            where a checkpoint has none.
         meaning: the structural option, if any, that decides what its values mean, so that a checkpoint made under
             another choice is refused.
     """
@@ -101,7 +101,11 @@ class Rule:
         """
         from descend.lang.typeset import typeset  # typeset traces rules, so it stands above them
 
-        lines = (line.replace(" = ", " &= ", 1) for line in typeset(self, latex=True, **options))
+        lines = (
+            line.replace(relation, f" &{relation[1:]}", 1)
+            for line in typeset(self, latex=True, **options)
+            for relation in [r" \leftarrow " if r" \leftarrow " in line else " = "]
+        )
         return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
     def text(self, **options: Any) -> str:
@@ -271,5 +275,8 @@ def _check_states(made: Rule, hypers: Mapping[str, Hyper]) -> None:
         keys[state.key] = letter
         numbers = [n for n, h in hypers.items() if not h.structural and not h.is_tuple]
         allowed = ["p", *numbers] if state.rate == "coordinate" else numbers
+        options = [n for n, h in hypers.items() if h.structural]
+        if state.meaning is not None and state.meaning not in options:
+            raise RuleError(message(f"{what} has meaning=", got=state.meaning, allowed=f"None, {', '.join(options)}"))
         if isinstance(state.start, str) and state.start not in allowed:
             raise RuleError(message(f"{what} has start=", got=state.start, allowed=f"a number, {', '.join(allowed)}"))

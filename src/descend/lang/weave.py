@@ -7,6 +7,7 @@ unscale -> clip by global norm -> maximize -> clip by value -> L2 decay -> rule 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from descend.errors import UnknownOptionError, did_you_mean
 from descend.lang.functions import clamp, minimum, norm
 from descend.lang.graph import Graph, Node, Rate, walk
 from descend.lang.rewrite import simplify
@@ -141,7 +142,15 @@ def trace_plain(rule: Rule, structure: Structure | None = None) -> tuple[Trace, 
 
 
 def default_structure(rule: Rule, **options: object) -> Structure:
-    """The structure of a rule's default options, some of them replaced."""
+    """The structure of a rule's default options, some of them replaced.
+
+    Raises:
+        OptionError: if the rule has no such option, or it may not have that value.
+    """
+    for name, value in options.items():
+        if name not in rule.hypers:
+            raise UnknownOptionError(f"{rule.name} has no hyper-parameter {name!r}. {did_you_mean(name, rule.hypers)}")
+        rule.hypers[name].check(value, rule.name)
     values = {**rule.defaults, **options}
     fixed = tuple((n, values[n]) for n, h in rule.hypers.items() if h.structural or values[n] is None)
     return Structure(options=fixed, decay=rule.decay)

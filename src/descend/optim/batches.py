@@ -1,20 +1,27 @@
 """Batches: the optimizer's tensors sorted by device, dtype and structure, each batch with the runner that steps it."""
 
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from descend.backends.base import Batch, Runner
+from descend.backends.base import Batch, Runner, Totals
 from descend.backends.cpu import runner as cpu
 from descend.backends.eager import EagerRunner
 from descend.errors import ParameterError, message
 from descend.lang.program import Program
 from descend.lang.rule import Rule
+from descend.optim.memory import Spans, find_stretch
 from descend.optim.rows import Read, Rows
 from descend.optim.states import StateTable, allocate_state
+
+_DTYPE = attrgetter("dtype")
+
+
+class Moved(Exception):
+    """A parameter or a state has another place, shape or dtype than the plan knows; the plan is made anew."""
 
 
 class Unit:
@@ -31,6 +38,7 @@ class Unit:
         reason: why, in words.
         read: a group's numbers by the name of their host input.
         home: where states are entered when a tensor steps for the first time.
+        spans: the memory of all the optimizer's parameters.
         differentiable: whether gradients flow through the step.
     """
 
@@ -46,29 +54,32 @@ class Unit:
         reason: str,
         read: Read,
         home: StateTable,
+        spans: Spans,
         differentiable: bool,
     ) -> None:
         self.rule, self.program, self.backend, self.reason = rule, program, backend, reason
         self.params, self.labels, self.steps = params, [m[2] for m in members], steps
         self.group_numbers = [m[0] for m in members]
-        indices = list(dict.fromkeys(m[0] for m in members))
+        indices = list(dict.fromkeys(self.group_numbers))
         groups = [next(m[1] for m in members if m[0] == i) for i in indices]
         order = {g: i for i, g in enumerate(indices)}
         self.rows = Rows(program, groups, [order[m[0]] for m in members], steps.numpy(), read)
         self.batch = Batch(program, params, [], states, self.rows.of_tensor, self.rows.inputs)
+        self.runner: Runner = EagerRunner(self.batch, differentiable=differentiable)
+        if backend == "cpu":
+            self.runner = cpu.CpuRunner(self.batch, rule.name)
+            self.runner.set_params(list(map(Tensor.data_ptr, params)))
         self._groups = [m[1] for m in members]
-        self._home = home
-        self._differentiable = differentiable
+        self._home, self._spans, self._differentiable = home, spans, differentiable
+        self._places = self._find_places()
+        self._sizes = list(map(Tensor.numel, params))
+        self._kept: list[Tensor] = []
+        self._kept_at: list[int] = []
         self._mask: list[bool] = []
-        self._param_addresses: list[int] = []
-        self._grad_marks: tuple[list[int], list[int]] = ([], [])
+        self._grads_at: list[int] = []
+        self._apart: set[tuple[int, ...]] = set()
         self._contiguous = all(p.is_contiguous() for p in params)
         self._dtypes = {params[0].dtype}
-        self.runner: Runner = (
-            cpu.CpuRunner(self.batch, rule.name)
-            if backend == "cpu"
-            else EagerRunner(self.batch, differentiable=differentiable)
-        )
 
     @property
     def active(self) -> bool:
@@ -79,41 +90,36 @@ class Unit:
         """Take over this step's gradients; notice new ones, moved parameters and missing states.
 
         Raises:
+            Moved: if the plan no longer holds.
             ParameterError: for a gradient that the method cannot take.
         """
+        if self._find_places() != self._places or list(map(Tensor.numel, self.params)) != self._sizes:
+            raise Moved
         mask = [g is not None for g in grads]
-        changed = mask != self._mask
-        if changed:
-            self._mask = mask
-            self._activate(grads)
         if isinstance(self.runner, cpu.CpuRunner):
-            self._locate_params(self.runner)
-            grads = self._locate_grads(self.runner, grads, changed)
+            if list(map(Tensor.data_ptr, self._kept)) != self._kept_at:
+                raise Moved
+            self.batch.grads = self._locate_grads(self.runner, grads, mask)
         else:
-            self._refuse_sparse(grads)
-        self.batch.grads = grads
+            self._check_grads(grads)
+            self.batch.grads = [None if g is None else self._free(g) for g in grads]
+        if mask != self._mask:
+            self._activate(mask)
+            self._mask = mask
 
-    def begin(self) -> None:
+    def begin(self, totals: Totals) -> None:
         """Fill the rows for this step and hand them to the runner."""
-        self.rows.advance()
+        if self.rows.advance():
+            self.runner.set_rows()
         self.batch.row_count = self.rows.count
         if self._differentiable:
             self.batch.live_inputs = self.rows.live()
-        self.runner.begin()
+        self.runner.begin(totals)
 
     def commit(self) -> None:
         """The step has been taken: count it."""
-        if all(self._mask):
-            self.steps.add_(1)
-        else:
-            self.steps.add_(torch.tensor(self._mask, dtype=self.steps.dtype))
-        if self.rows.fresh.any():
-            self.rows.fresh[np.array(self._mask)] = False
+        self.rows.count_step(self._mask)
         self.batch.grads = []
-
-    def refresh_rows(self) -> None:
-        """Give every active tensor its row again, after group values that decide rows have changed."""
-        self.rows.assign(np.array(self._mask, bool))
 
     def count_nonfinite(self) -> list[tuple[str, int]]:
         """Tensors whose gradients were not finite in the pass that has just run, with the number of elements."""
@@ -121,91 +127,87 @@ class Unit:
         rows = self.rows.of_tensor.tolist()
         return [(label, int(n)) for label, n, row in zip(self.labels, counts, rows, strict=True) if row >= 0 and n]
 
-    def _activate(self, grads: list[Tensor | None]) -> None:
+    def _find_places(self) -> list[Any]:
+        """What must not change under a plan: addresses, and on other backends also shapes and dtypes."""
+        if self.backend == "cpu":
+            return list(map(Tensor.data_ptr, self.params))
+        return [(p.dtype, p.shape, find_stretch(p)[0]) for p in self.params]
+
+    def _activate(self, mask: list[bool]) -> None:
         """Allocate the states of tensors that step for the first time, and give out rows anew."""
-        self._refuse_sparse(grads)
-        allocated = False
-        for j, grad in enumerate(grads):
-            if grad is None:
+        for j, p in enumerate(self.params):
+            if not mask[j]:
                 continue
-            p = self.params[j]
             self._home.adopt(p, "step", self.steps[j])
             for letter in self.program.states:
                 if self.batch.states[letter][j] is None:
                     state = allocate_state(self.rule.states[letter], p, self._groups[j])
                     self._home.adopt(p, self.rule.states[letter].key, state)
                     self.batch.states[letter][j] = state
-                    allocated = self.rows.fresh[j] = True
-        if isinstance(self.runner, cpu.CpuRunner) and (allocated or not self._param_addresses):
+                    self.rows.any_fresh = self.rows.fresh[j] = True
+        if isinstance(self.runner, cpu.CpuRunner):
             self.runner.set_states()
-        self.refresh_rows()
+            self._kept = [s for states in self.batch.states.values() for s in states if s is not None]
+            self._kept_at = list(map(Tensor.data_ptr, self._kept))
+        self.rows.assign(np.array(mask, bool))
+        self.runner.set_rows()
 
-    def _locate_params(self, runner: cpu.CpuRunner) -> None:
-        addresses = list(map(Tensor.data_ptr, self.params))
-        if addresses == self._param_addresses:
-            return
-        for p, label in zip(self.params, self.labels, strict=True):
-            if cpu.serves(p) is not None or p.dtype not in self._dtypes:
-                raise _Moved(label)
-        self._param_addresses = addresses
-        runner.set_params(addresses)
-        self._grad_marks = ([], [])
+    def _locate_grads(self, runner: cpu.CpuRunner, grads: list[Tensor | None], mask: list[bool]) -> list[Tensor | None]:
+        """Where the gradients lie. One that is laid out unlike its parameter or shares its memory is copied.
 
-    def _locate_grads(self, runner: cpu.CpuRunner, grads: list[Tensor | None], changed: bool) -> list[Tensor | None]:
-        """Where the gradients lie. One that is laid out unlike its parameter or shares its memory is copied."""
+        Layouts are checked in every step: the next gradient often takes the memory, and the object, of the last.
+        """
+        whole = all(mask)
+        present = cast(list[Tensor], grads) if whole else [g for g in grads if g is not None]
+        sizes = self._sizes if whole else [n for n, m in zip(self._sizes, mask, strict=True) if m]
         try:
-            addresses = [0 if g is None else g.data_ptr() for g in grads]
+            addresses = list(map(Tensor.data_ptr, present))
         except (RuntimeError, NotImplementedError):
-            self._refuse_sparse(grads)
+            self._check_grads(grads)
             raise
-        marks = (addresses, list(map(id, grads)))
-        if not changed and marks == self._grad_marks:
-            return grads
-        present = [g for g in grads if g is not None]
-        plain = (
-            self._contiguous and all(map(Tensor.is_contiguous, present)) and set(map(_DTYPE, present)) <= self._dtypes
+        alike = (
+            self._contiguous and all(map(Tensor.is_contiguous, present)) and list(map(Tensor.numel, present)) == sizes
         )
-        if not plain or self._overlaps(addresses):
+        if not alike or not self._dtypes.issuperset(map(_DTYPE, present)) or self._any_meets(addresses, sizes):
+            self._check_grads(grads)
             with torch.no_grad():
-                clean = [
-                    g if g is None or self._fits(p, g) else torch.empty_like(p).copy_(g)
-                    for p, g in zip(self.params, grads, strict=True)
-                ]
-            addresses = [0 if g is None else g.data_ptr() for g in clean]
-            # a copy must not be mistaken for an unchanged gradient in the next step
-            self._grad_marks = marks if all(a is b for a, b in zip(clean, grads, strict=True)) else ([], [])
-            grads = clean
-        else:
-            self._grad_marks = marks
-        runner.set_grads(addresses)
+                grads = [None if g is None else self._fit(p, g) for p, g in zip(self.params, grads, strict=True)]
+            addresses = [g.data_ptr() for g in grads if g is not None]
+        if mask != self._mask or addresses != self._grads_at:
+            self._grads_at = addresses
+            found = iter(addresses)
+            runner.set_grads(addresses if whole else [next(found) if m else 0 for m in mask])
         return grads
 
-    def _fits(self, p: Tensor, g: Tensor) -> bool:
-        same = g.layout is torch.strided and g.dtype == p.dtype and g.shape == p.shape
-        return (
-            same
-            and ((p.is_contiguous() and g.is_contiguous()) or g.stride() == p.stride())
-            and not self._overlaps([g.data_ptr()], [g])
-        )
+    def _fit(self, p: Tensor, g: Tensor) -> Tensor:
+        """A gradient laid out as its parameter, in memory of its own."""
+        same = g.dtype == p.dtype and ((p.is_contiguous() and g.is_contiguous()) or g.stride() == p.stride())
+        return self._free(g) if same else torch.empty_like(p).copy_(g)
 
-    def _overlaps(self, addresses: list[int], grads: list[Tensor] | None = None) -> bool:
-        """Whether any gradient shares memory with a parameter of the batch."""
-        starts = np.array(self._param_addresses, np.int64)
-        order = np.argsort(starts)
-        starts = starts[order]
-        sizes = np.array([p.numel() * p.element_size() for p in self.params], np.int64)
-        ends = starts + sizes[order]
-        begin = np.array(addresses, np.int64)
-        length = sizes if grads is None else np.array([g.numel() * g.element_size() for g in grads], np.int64)
-        present = (begin > 0) & (length > 0)
-        before = np.searchsorted(starts, begin, side="right") - 1
-        inside = (before >= 0) & (begin < ends[np.maximum(before, 0)])
-        after = np.minimum(before + 1, len(starts) - 1)
-        reaches = (before + 1 < len(starts)) & (begin + length > starts[after])
-        return bool((present & (inside | reaches)).any())
+    def _free(self, g: Tensor) -> Tensor:
+        """A gradient in memory that no parameter has a part of."""
+        start, end = find_stretch(g)
+        return g.clone() if self._spans.meet(start, end - start) else g
 
-    def _refuse_sparse(self, grads: list[Tensor | None]) -> None:
-        for grad, label in zip(grads, self.labels, strict=True):
+    def _any_meets(self, addresses: list[int], sizes: list[int]) -> bool:
+        """Whether any gradient shares memory with a parameter. Depends on addresses alone, so it is remembered."""
+        key = tuple(addresses)
+        if key not in self._apart:
+            width = self.params[0].element_size()
+            if any(self._spans.meet(a, n * width) for a, n in zip(addresses, sizes, strict=True)):
+                return True
+            if len(self._apart) > 64:
+                self._apart.clear()
+            self._apart.add(key)
+        return False
+
+    def _check_grads(self, grads: list[Tensor | None]) -> None:
+        """Refuse gradients that are sparse or shaped unlike their parameter.
+
+        Raises:
+            ParameterError: for such a gradient, by name.
+        """
+        for grad, p, label in zip(grads, self.params, self.labels, strict=True):
             if grad is not None and grad.layout is not torch.strided:
                 raise ParameterError(
                     message(
@@ -214,13 +216,11 @@ class Unit:
                         do="Build the embedding with sparse=False, or pass the gradient's .to_dense()",
                     )
                 )
-
-
-_DTYPE = attrgetter("dtype")
-
-
-class _Moved(Exception):
-    """A parameter changed its dtype, device or layout since the batches were made; they are made anew."""
-
-
-Moved = _Moved
+            if grad is not None and grad.shape != p.shape:
+                raise ParameterError(
+                    message(
+                        f"{self.rule.name}: the gradient of {label} has shape {tuple(grad.shape)}",
+                        allowed=f"{tuple(p.shape)}, the parameter's",
+                        do="Call zero_grad() after giving a parameter another shape",
+                    )
+                )

@@ -4,33 +4,61 @@ from descend.errors import OptionError, did_you_mean, message
 from descend.optim import options
 from descend.optim.factory import optimizer
 from descend.optim.optimizer import Optimizer
+from descend.rules.adabelief import adabelief
 from descend.rules.adadelta import adadelta
 from descend.rules.adagrad import adagrad
 from descend.rules.adam import adam
 from descend.rules.adamax import adamax
+from descend.rules.adan import adan
+from descend.rules.ademamix import ademamix
+from descend.rules.adopt import adopt
+from descend.rules.aggmo import aggmo
 from descend.rules.lamb import lamb
 from descend.rules.lars import lars
 from descend.rules.lion import lion
+from descend.rules.mars import mars
 from descend.rules.nadam import nadam
+from descend.rules.qhadam import qhadam
+from descend.rules.qhm import qhm
 from descend.rules.radam import radam
 from descend.rules.rmsprop import rmsprop
 from descend.rules.sgd import sgd
+from descend.rules.signsgd import signsgd
+from descend.rules.signum import signum
+from descend.rules.stableadamw import stableadamw
+from descend.rules.yogi import yogi
 
 adamw = adam.variant("adamw", decay="decoupled", cite=["loshchilov2019"], weight_decay=1e-2)
+sgdw = sgd.variant(
+    "sgdw", decay="decoupled", cite=["loshchilov2019"], momentum=0.9, momentum_form="classical", weight_decay=1e-2
+)
 
 CATALOGUE: dict[str, type[Optimizer]] = {
+    "AdaBelief": optimizer(adabelief, name="AdaBelief"),
     "Adadelta": optimizer(adadelta, name="Adadelta", positional=("foreach",)),
     "Adagrad": optimizer(adagrad, name="Adagrad", positional=("foreach",)),
     "Adam": optimizer(adam, name="Adam"),
     "AdamW": optimizer(adamw, name="AdamW"),
     "Adamax": optimizer(adamax, name="Adamax", positional=("foreach",)),
+    "Adan": optimizer(adan, name="Adan"),
+    "AdEMAMix": optimizer(ademamix, name="AdEMAMix"),
+    "ADOPT": optimizer(adopt, name="ADOPT"),
+    "AggMo": optimizer(aggmo, name="AggMo"),
     "LAMB": optimizer(lamb, name="LAMB"),
     "LARS": optimizer(lars, name="LARS"),
     "Lion": optimizer(lion, name="Lion"),
+    "MARS": optimizer(mars, name="MARS"),
     "NAdam": optimizer(nadam, name="NAdam", positional=("decoupled_weight_decay",)),
+    "QHAdam": optimizer(qhadam, name="QHAdam"),
+    "QHM": optimizer(qhm, name="QHM"),
     "RAdam": optimizer(radam, name="RAdam", positional=("decoupled_weight_decay",)),
     "RMSprop": optimizer(rmsprop, name="RMSprop", positional=("capturable", "foreach", "maximize", "differentiable")),
     "SGD": optimizer(sgd, name="SGD"),
+    "SGDW": optimizer(sgdw, name="SGDW"),
+    "SignSGD": optimizer(signsgd, name="SignSGD"),
+    "Signum": optimizer(signum, name="Signum"),
+    "StableAdamW": optimizer(stableadamw, name="StableAdamW"),
+    "Yogi": optimizer(yogi, name="Yogi"),
 }
 options.EVERY_HYPER.update(name for cls in CATALOGUE.values() for name in cls.rule.hypers)
 

@@ -14,11 +14,13 @@ from descend.lang.rule import Rule, State
 from descend.lang.trace import Structure
 from descend.optim import options
 from descend.optim.groups import label_of
-from descend.optim.states import allocate_state, state_dtype
+from descend.optim.states import state_dtype
 
 if TYPE_CHECKING:
     from descend.optim.optimizer import Optimizer
 
+_OURS = ("params", "param_names", "decoupled_weight_decay", "updates")
+"""Keys of a saved group that do not replace this optimizer's."""
 _PREFIXES = ("module.", "_orig_mod.")
 
 
@@ -45,7 +47,7 @@ def save(optimizer: "Optimizer", *, copy: bool) -> dict[str, Any]:
     state: dict[int, dict[str, Any]] = {}
     for group in optimizer.param_groups:
         for p in group["params"]:
-            entry = _pack(optimizer.rule, group, p, optimizer.state.get(p), copy)
+            entry = _pack(optimizer.rule, optimizer.state.get(p), copy)
             if entry:
                 state[numbers[id(p)]] = entry
     result: dict[str, Any] = {"state": state, "param_groups": packed}
@@ -55,19 +57,13 @@ def save(optimizer: "Optimizer", *, copy: bool) -> dict[str, Any]:
     return result
 
 
-def _pack(rule: Rule, group: dict[str, Any], p: Tensor, own: Mapping[str, Any] | None, copy: bool) -> dict[str, Any]:
-    """One parameter's states: torch's full set of keys, also those whose values a folded zero has made needless."""
-    if not own:
-        return {}
-    entry = {
+def _pack(rule: Rule, own: Mapping[str, Any] | None, copy: bool) -> dict[str, Any]:
+    """One parameter's states under torch's keys."""
+    return {
         k: (v.clone() if copy or k == "step" else v) if isinstance(v, Tensor) else v
-        for k, v in own.items()
+        for k, v in (own or {}).items()
         if k != "step" or rule.counts
     }
-    for state in _expected(rule, group):
-        if state.key not in entry:
-            entry[state.key] = allocate_state(state, p, group)
-    return entry
 
 
 def _expected(rule: Rule, group: dict[str, Any]) -> list[State]:
@@ -195,7 +191,7 @@ def _load_group(
     new = dict(own)
     if started:
         new |= {k: h.default for k, h in rule.hypers.items() if h.structural}
-    new |= {k: v for k, v in deepcopy(saved).items() if k not in ("params", "decoupled_weight_decay", "updates")}
+    new |= {k: v for k, v in deepcopy(saved).items() if k not in _OURS}
     if "decay" not in saved and "decoupled_weight_decay" in saved:
         new["decay"] = "decoupled" if saved["decoupled_weight_decay"] and rule.decay != "decoupled" else None
     if "lr_start" not in saved:

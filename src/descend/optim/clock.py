@@ -3,6 +3,7 @@
 from typing import Any
 
 from descend.errors import OptionError, message
+from descend.optim.numbers import plain
 from descend.schedules import Schedule, from_data
 
 
@@ -39,7 +40,7 @@ class Clock:
             for key, schedule in found.items():
                 _write(group, key, schedule.at(self.updates - begins))
         lr = found.get("lr")
-        highest = float(group.get("lr", 0.0))
+        highest = plain(group.get("lr", 0.0))
         if lr is not None:
             highest = lr.maximum() if lr.horizon is not None else lr.at(0)
         group.setdefault("lr_start", highest)
@@ -93,7 +94,7 @@ class Clock:
                     do="Keep one of the two",
                 )
             )
-        present = float(dict(_entries(group))[key] if "[" in key else group[key])
+        present = plain(dict(_entries(group))[key] if "[" in key else group[key])
         # What a group holds right after loading was written by another run.
         expected = self._written.get((index, key), schedule.at(0) if k == 0 else None)
         if key == "lr" and present == 0.0 and schedule.at(k) != 0.0 and expected != 0.0:

@@ -123,9 +123,11 @@ def _reduce(self: Optimizer) -> tuple[Any, ...]:
     Raises:
         RuleError: if the class cannot be found there again.
     """
-    formula = self.rule.formula
-    address = (formula.__module__, formula.__qualname__, type(self).__name__)
-    if type(self) not in _find_classes(*address):
+    cls, formula = type(self), self.rule.formula
+    if "rule" not in cls.__dict__:  # a subclass that somebody wrote: Python finds it by its own name
+        return cls.__new__, (cls,), self.__getstate__()
+    address = (formula.__module__, formula.__qualname__, cls.__name__)
+    if cls not in _find_classes(*address):
         raise RuleError(
             message(
                 f"{address[2]} cannot be pickled: its rule {address[1]!r} is not found in module {address[0]!r}",

@@ -1,14 +1,15 @@
 """Parameter groups: collecting parameters, their names, and refusing what cannot be served."""
 
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from descend.backends.base import overlaps_itself
 from descend.errors import ParameterError, message
+from descend.optim.memory import refuse_shared
 
 Named = tuple[list[Tensor], list[str] | None]
 
@@ -46,6 +47,15 @@ def collect(params: Any, owner: str) -> list[dict[str, Any]]:
             )
         )
     if isinstance(listed[0], dict):
+        for i, group in enumerate(listed):
+            if not isinstance(group, dict):
+                raise ParameterError(
+                    message(
+                        f"{owner}: groups and parameters are mixed; item {i} is a {type(group).__name__}",
+                        allowed="groups only, or parameters only",
+                        do='Write {"params": [tensor]}',
+                    )
+                )
         return [dict(g) for g in listed]
     return [{"params": listed}]
 
@@ -94,6 +104,9 @@ def check_tensors(tensors: list[Tensor], labels: list[str], differentiable: bool
         ParameterError: for a tensor that is not a leaf, of integers, sparse, or that overlaps itself.
     """
     for tensor, label in zip(tensors, labels, strict=True):
+        if is_lazy(tensor):
+            do = "Run the model once on a batch before making the optimizer"
+            raise ParameterError(message(f"{owner}: {label} has not been initialized", do=do))
         if not differentiable and not (tensor.is_leaf or tensor.retains_grad):
             raise ParameterError(
                 message(
@@ -123,7 +136,6 @@ def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:
         ParameterError: if one tensor stands twice, or two share memory.
     """
     owners: dict[int, str] = {}
-    spans: list[tuple[int, int, str]] = []
     for g, group in enumerate(groups):
         for i, tensor in enumerate(group["params"]):
             label = label_of(group, g, i)
@@ -135,27 +147,7 @@ def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:
                     )
                 )
             owners[id(tensor)] = label
-            if tensor.layout is torch.strided and tensor.numel() and tensor.device.type != "meta" and tensor.data_ptr():
-                reach = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True)) + 1
-                spans.append((tensor.data_ptr(), tensor.data_ptr() + reach * tensor.element_size(), label))
-    spans.sort()
-    for (_, end, first), (start, _, second) in pairwise(spans):
-        if start < end and not _interleaved(first, second, groups):
-            raise ParameterError(
-                message(f"{owner}: {first} and {second} share memory", do="Optimize the tensor that they are views of")
-            )
-
-
-def _interleaved(first: str, second: str, groups: list[dict[str, Any]]) -> bool:
-    """Whether two tensors whose address ranges cross are views without a common element, such as two columns."""
-    found = {label_of(g, k, i): t for k, g in enumerate(groups) for i, t in enumerate(g["params"])}
-    a, b = found[first], found[second]
-    if a.untyped_storage().data_ptr() != b.untyped_storage().data_ptr() or a.dtype != b.dtype:
-        return False
-    marks = torch.zeros(a.untyped_storage().nbytes() // a.element_size(), dtype=torch.uint8)
-    for tensor in (a, b):
-        marks.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset()).add_(1)
-    return int(marks.max()) <= 1
+    refuse_shared([(p, label_of(g, k, i)) for k, g in enumerate(groups) for i, p in enumerate(g["params"])], owner)
 
 
 def label_of(group: dict[str, Any], index: int, position: int) -> str:

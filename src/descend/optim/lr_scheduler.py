@@ -174,7 +174,7 @@ _FACTORS: dict[type, Callable[[Any], Schedule]] = {
 def _values(scheduler: Any, index: int) -> Schedule:
     """The rates of one group."""
     group = scheduler.optimizer.param_groups[index]
-    base = float(group["initial_lr"])
+    base = float(group.get("initial_lr", group["lr"]))
     match scheduler:
         case ScheduleLR():
             return scheduler.schedule if scheduler.absolute else scheduler.schedule * base

@@ -28,8 +28,8 @@ class Numbers:
             if group[key] is not None:
                 numbers.update(zip(names, group[key], strict=True))
         numbers["weight_decay"] = group["weight_decay"]
-        lr = _plain(numbers.get("lr", 0.0))
-        start = _plain(group.get("initial_lr", group["lr_start"]))
+        lr = plain(numbers.get("lr", 0.0))
+        start = plain(group.get("initial_lr", group["lr_start"]))
         if lr > group["lr_max"]:
             group["lr_max"] = lr
         numbers["lr_ratio"] = lr / start if start else 0.0
@@ -40,5 +40,6 @@ class Numbers:
         return numbers
 
 
-def _plain(value: Any) -> float:
+def plain(value: Any) -> float:
+    """A number or a tensor of one number as a float."""
     return float(value.detach()) if isinstance(value, Tensor) else float(value)

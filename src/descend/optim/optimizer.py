@@ -55,10 +55,10 @@ class Optimizer(torch.optim.Optimizer):
         self.defaults = {**options.group_defaults(self.rule), **options.check_group(self.rule, own, name)}
         self._reset()
         self.param_groups: list[dict[str, Any]] = []
-        self.state = StateTable(self._state_changed)
-        # One group after the other, and none of them if any is refused.
+        self.state = {}
         for group in groups.collect(params, name):
-            self.add_param_group(group)
+            self.param_groups.append(self._make_group(group))
+        groups.refuse_duplicates(self.param_groups, name)
 
     def _reset(self) -> None:
         """What is never saved: hooks, the plan, counters."""
@@ -76,6 +76,16 @@ class Optimizer(torch.optim.Optimizer):
     def _state_changed(self) -> None:
         self._plan = None
 
+    @property
+    def state(self) -> StateTable:
+        """Each parameter's states by key, as in torch; edits and replacements are noticed."""
+        return self._state
+
+    @state.setter
+    def state(self, states: Any) -> None:
+        self._state = StateTable(self._state_changed, states)
+        self._plan = None
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with options of their own.
 
@@ -87,10 +97,17 @@ class Optimizer(torch.optim.Optimizer):
             ParameterError: if the parameters cannot be served or stand in two groups.
             OptionError: if an option is unknown or out of range.
         """
+        made = self._make_group(param_group)
+        groups.refuse_duplicates([*self.param_groups, made], type(self).__name__)
+        self.param_groups.append(made)
+        self._plan = None
+
+    def _make_group(self, param_group: dict[str, Any]) -> dict[str, Any]:
+        """A checked group with every option filled in."""
         name = f"{type(self).__name__}, group {len(self.param_groups)}"
         if not isinstance(param_group, dict) or "params" not in param_group:
             raise OptionError(message(f"{name}: a group", got=param_group, allowed='a dict with the key "params"'))
-        group = options.translate(self.rule, param_group, name)
+        group = options.translate(self.rule, param_group, name, self.defaults["decay"])
         tensors, names = groups.split_names(group.pop("params"), name)
         if names is None and "param_names" in group:
             names = list(group["param_names"])
@@ -103,10 +120,8 @@ class Optimizer(torch.optim.Optimizer):
         made |= {**self.defaults, **options.check_group(self.rule, {**self.defaults, **group}, name)}
         labels = [groups.label_of(made, len(self.param_groups), i) for i in range(len(tensors))]
         groups.check_tensors(tensors, labels, bool(made["differentiable"]), name)
-        groups.refuse_duplicates([*self.param_groups, made], type(self).__name__)
         self.clock.adopt(made, start, name)
-        self.param_groups.append(made)
-        self._plan = None
+        return made
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient.
@@ -174,13 +189,13 @@ class Optimizer(torch.optim.Optimizer):
             return
         plan.zero_totals()
         for unit in units:
-            unit.begin()
+            unit.begin(plan.totals)
         guarded = self.wide["on_nonfinite"] != "apply"
         for index in range(plan.passes):
             with torch.set_grad_enabled(plan.differentiable) if plan.eager else nullcontext():
                 for unit in units:
                     if index < len(unit.program.passes):
-                        unit.runner.run(index, plan.totals)
+                        unit.runner.run(index)
             if index == 0 and float(plan.totals[0]) != 0.0:
                 self._meet_nonfinite(units)
                 if guarded:
@@ -217,7 +232,7 @@ class Optimizer(torch.optim.Optimizer):
         found = [f for unit in units for f in unit.count_nonfinite()]
         for label, count in found:
             self.nonfinite[label] = self.nonfinite.get(label, 0) + count
-        names = ", ".join(f"{label} ({count} elements)" for label, count in found[:5])
+        names = ", ".join(f"{label} ({n} element{'s' * (n > 1)})" for label, n in found[:5])
         if self.wide["on_nonfinite"] == "raise":
             raise NonFiniteError(
                 f"Non-finite gradients in {names} at update {self.clock.updates}. Nothing was changed; "
@@ -320,7 +335,7 @@ class Optimizer(torch.optim.Optimizer):
         self.__dict__.update({k: state[k] for k in ("defaults", "wide", "param_groups")})
         self._reset()
         self.clock.resume(state["updates"], self.param_groups)
-        self.state = StateTable(self._state_changed, state["state"])
+        self.state = state["state"]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]

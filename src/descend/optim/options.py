@@ -4,8 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from descend.errors import OptionError, UnknownOptionError, did_you_mean, message
 from descend.lang.rule import Rule
+from descend.optim.numbers import plain
 from descend.schedules import Schedule
 
 DECAYS = ("l2", "decoupled", "independent", "corrected")
@@ -26,6 +29,7 @@ GROUP_ONLY = (
     "updates",
     "lr_start",
     "lr_max",
+    "plateau",
 )
 """Keys that a group may carry beside options: torch's own and ours for checkpoints."""
 EVERY_HYPER: set[str] = set()
@@ -51,8 +55,14 @@ def group_defaults(rule: Rule) -> dict[str, Any]:
     }
 
 
-def translate(rule: Rule, options: dict[str, Any], owner: str) -> dict[str, Any]:
+def translate(rule: Rule, options: dict[str, Any], owner: str, inherited: str | None = None) -> dict[str, Any]:
     """The options with torch's ``decoupled_weight_decay`` turned into ``decay``.
+
+    Args:
+        rule: the method.
+        options: as passed to the class or written in a group.
+        owner: whose they are, for messages.
+        inherited: the class's ``decay``, for a group.
 
     Raises:
         OptionError: if the two contradict each other.
@@ -61,7 +71,7 @@ def translate(rule: Rule, options: dict[str, Any], owner: str) -> dict[str, Any]
     if "decoupled_weight_decay" not in options:
         return options
     decoupled = bool(options.pop("decoupled_weight_decay"))
-    if decoupled == (resolve_decay(rule, {"decay": options.get("decay")}) == "decoupled"):
+    if decoupled == (resolve_decay(rule, {"decay": options.get("decay", inherited)}) == "decoupled"):
         return options
     if options.get("decay") is not None:
         raise OptionError(
@@ -112,7 +122,9 @@ def check_changed(rule: Rule, changed: Mapping[str, Any], group: Mapping[str, An
 
 def _check_together(rule: Rule, group: Mapping[str, Any], owner: str) -> None:
     _check_decay(rule, group, owner)
-    complaint = rule.check(group) if rule.check and not _holds_schedule(group) else None
+    complaint = None
+    if rule.check and not _holds_schedule(group):
+        complaint = rule.check({k: plain(v) if isinstance(v, Tensor) else v for k, v in group.items()})
     if complaint:
         raise OptionError(f"{owner}: {complaint}")
 
@@ -152,7 +164,7 @@ def _check_decay(rule: Rule, full: Mapping[str, Any], owner: str) -> None:
                 do="Call the formula's step size lr",
             )
         )
-    if full["decay"] is None and rule.decay is None and not isinstance(amount, Schedule) and float(amount) != 0.0:
+    if full["decay"] is None and rule.decay is None and not isinstance(amount, Schedule) and plain(amount) != 0.0:
         raise OptionError(
             message(
                 f"{owner}: weight_decay={amount!r} without a kind of decay; the method has none of its own",
@@ -195,7 +207,7 @@ def check_number(name: str, value: Any, owner: str, *, low: float, open_low: boo
         OptionError: if it is not one.
     """
     try:
-        number = float(value) if not isinstance(value, bool | str) else math.nan
+        number = plain(value) if not isinstance(value, bool | str) else math.nan
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number) or number < low or (open_low and number == low):

@@ -7,6 +7,7 @@ from typing import Any, Literal, SupportsFloat, cast
 import torch
 
 from descend.errors import OptionError, did_you_mean, message
+from descend.optim.optimizer import Optimizer
 from descend.schedules import from_data
 from descend.schedules.arguments import COUNT, NOT_NEGATIVE, RATIO, SHARE
 
@@ -165,7 +166,10 @@ class Plateau:
         for group in self.optimizer.param_groups:
             followed = group.get("schedules", {})
             if self.key in followed:
-                followed[self.key] = (from_data(followed[self.key]) * ratio).to_data()
+                schedule = from_data(followed[self.key]) * ratio
+                followed[self.key] = schedule.to_data()
+                if isinstance(self.optimizer, Optimizer) and self.optimizer.clock.updates == group["schedule_start"]:
+                    group[self.key] = schedule.at(0)  # what the first step expects to find
             elif isinstance(group[self.key], torch.Tensor):
                 group[self.key].mul_(ratio)
             else:

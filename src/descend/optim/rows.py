@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from descend.lang.program import Program
+from descend.optim.numbers import plain
 
 Read = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -39,9 +39,11 @@ class Rows:
         self.count = 0
         self.groups = groups
         self.fresh = np.zeros(count, bool)
+        self.any_fresh = False
         self._names = program.inputs
         self._group_of = np.array(group_of, np.int64)
         self._steps = steps
+        self._counted = steps.tobytes()
         self._read = read
         self._rows_of: dict[int, np.ndarray] = {}
         self._first = np.zeros(0, np.int64)
@@ -50,6 +52,7 @@ class Rows:
 
     def assign(self, active: np.ndarray) -> None:
         """Give each active tensor its row, after the set of tensors with gradients has changed."""
+        self._counted = self._steps.tobytes()
         self.of_tensor[:] = -1
         at = np.flatnonzero(active)
         if self._at_t is None and self._at_fresh is None:
@@ -70,14 +73,30 @@ class Rows:
         rows = self._rows_of.get(id(group))
         if rows is not None and len(rows):
             numbers = self._read(group)
-            self.inputs[rows] = [_plain(numbers.get(name, 0.0)) for name in self._names]
+            self.inputs[rows] = [plain(numbers.get(name, 0.0)) for name in self._names]
 
-    def advance(self) -> None:
-        """Write this step's number, and which states are fresh, into every row."""
+    def advance(self) -> bool:
+        """Write this step's number, and which states are fresh, into every row.
+
+        Returns:
+            Whether rows were given out anew, because a step count was edited in place.
+        """
+        edited = self._steps.tobytes() != self._counted
+        if edited:
+            self.assign(self.of_tensor >= 0)
         if self._at_t is not None:
             self.inputs[: self.count, self._at_t] = self._steps[self._first] + 1
         if self._at_fresh is not None:
             self.inputs[: self.count, self._at_fresh] = self.fresh[self._first]
+        return edited
+
+    def count_step(self, active: list[bool]) -> None:
+        """The step has been taken by the active tensors: theirs is one more, and no state is fresh any longer."""
+        self._steps += 1 if all(active) else np.array(active, self._steps.dtype)
+        self._counted = self._steps.tobytes()
+        if self.any_fresh:
+            self.fresh[np.array(active)] = False
+            self.any_fresh = False
 
     def live(self) -> list[list[Any]]:
         """The rows as the user gave them, tensors that require gradients included."""
@@ -87,7 +106,3 @@ class Rows:
             own = dict(zip(self._names, self.inputs[r].tolist(), strict=True))
             rows.append([numbers.get(n, own[n]) if n not in ("t", "fresh") else own[n] for n in self._names])
         return rows
-
-
-def _plain(value: Any) -> float:
-    return float(value.detach()) if isinstance(value, Tensor) else float(value)

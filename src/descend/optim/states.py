@@ -1,7 +1,6 @@
 """Where states live: torch's ``optimizer.state``, but one that tells the optimizer when a user edits it."""
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -11,96 +10,75 @@ from descend.backends.base import WORK, as_real
 from descend.lang.rule import State
 
 
-class ParameterState(dict[str, Any]):
-    """One parameter's states by key. Writing to it tells the optimizer, whose kernels hold addresses."""
+def _telling(name: str) -> Any:
+    """A method of dict that tells the optimizer afterwards."""
+    plain = getattr(dict, name)
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = plain(self, *args, **kwargs)
+        self.notice()
+        return self if name == "__ior__" else result
+
+    method.__name__, method.__doc__ = name, plain.__doc__
+    return method
+
+
+class _Watched(dict[Any, Any]):
+    """A dict that tells the optimizer of every edit, since its kernels hold addresses."""
 
     changed: Callable[[], None] = staticmethod(lambda: None)
+    __setitem__, __delitem__, __ior__ = _telling("__setitem__"), _telling("__delitem__"), _telling("__ior__")
+    clear, pop, popitem = _telling("clear"), _telling("pop"), _telling("popitem")
+    setdefault, update = _telling("setdefault"), _telling("update")
 
-    def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, value)
+    def notice(self) -> None:
+        """Called after an edit."""
         self.changed()
 
-    def __delitem__(self, key: str) -> None:
-        super().__delitem__(key)
-        self.changed()
 
-    def clear(self) -> None:
-        """Forget everything."""
-        super().clear()
-        self.changed()
-
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        """Write several states."""
-        super().update(*args, **kwargs)
-        self.changed()
-
-    def pop(self, key: str, *default: Any) -> Any:
-        """Take a state away."""
-        value = super().pop(key, *default)
-        self.changed()
-        return value
-
-    def popitem(self) -> tuple[str, Any]:
-        """Take the last state away."""
-        item = super().popitem()
-        self.changed()
-        return item
-
-    def setdefault(self, key: str, default: Any = None) -> Any:
-        """A state, written first if it is missing."""
-        value = super().setdefault(key, default)
-        self.changed()
-        return value
+class ParameterState(_Watched):
+    """One parameter's states by key."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
 
 
-class StateTable(defaultdict[Any, Any]):
-    """All parameters' states by parameter.
+class StateTable(_Watched):
+    """All parameters' states by parameter; a parameter that is not in it is entered when it is asked for.
 
     Args:
         changed: told after any edit.
         states: what to start with.
     """
 
-    def __init__(self, changed: Callable[[], None], states: dict[Any, dict[str, Any]] | None = None) -> None:
-        super().__init__(dict)
-        self._changed = changed
-        for p, state in (states or {}).items():
-            self[p] = state
+    def __init__(self, changed: Callable[[], None], states: Mapping[Any, dict[str, Any]] | None = None) -> None:
+        super().__init__(states or {})
+        self.changed = changed
+        self._watch_entries()
 
     def __missing__(self, p: Any) -> ParameterState:
         self[p] = {}
         return self[p]
 
-    def __setitem__(self, p: Any, state: dict[str, Any]) -> None:
+    def notice(self) -> None:
+        """Called after an edit: entries put in are watched from now on."""
+        self._watch_entries()
+        self.changed()
+
+    def _watch_entries(self) -> None:
+        for p, state in self.items():
+            if type(state) is not ParameterState or state.changed is not self.changed:
+                self._enter(p, state)
+
+    def _enter(self, p: Any, state: dict[str, Any]) -> None:
         own = ParameterState(state)
-        own.changed = self._changed
-        super().__setitem__(p, own)
-        self._changed()
-
-    def __delitem__(self, p: Any) -> None:
-        super().__delitem__(p)
-        self._changed()
-
-    def clear(self) -> None:
-        """Forget all states."""
-        super().clear()
-        self._changed()
-
-    def pop(self, p: Any, *default: Any) -> Any:
-        """Take a parameter's states away."""
-        value = super().pop(p, *default)
-        self._changed()
-        return value
+        own.changed = self.changed
+        dict.__setitem__(self, p, own)
 
     def adopt(self, p: Tensor, key: str, value: Tensor) -> None:
         """Enter a state that the optimizer itself has made and already knows."""
         if p not in self:
-            own = ParameterState()
-            own.changed = self._changed
-            super().__setitem__(p, own)
+            self._enter(p, {})
         dict.__setitem__(self[p], key, value)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -128,4 +106,26 @@ def allocate_state(state: State, p: Tensor, group: dict[str, Any]) -> Tensor:
     made = torch.empty_like(p, dtype=state_dtype(p), memory_format=torch.preserve_format, requires_grad=False)
     # both parts of a complex state are filled: a rule sees pairs of reals
     as_real(made).fill_(float(start))
+    return made
+
+
+def fit_state(state: State, p: Tensor, home: StateTable) -> Tensor | None:
+    """A parameter's existing state as kernels need it; one that a user laid out otherwise is replaced by a copy.
+
+    Args:
+        state: what the rule declares.
+        p: the parameter.
+        home: where it is kept.
+    """
+    kept = home[p].get(state.key) if p in home else None
+    if kept is None:
+        return None
+    if state.rate == "tensor":
+        fits = kept.dtype == torch.float64 and kept.device.type == "cpu" and kept.shape == ()
+        made = kept if fits else kept.detach().to("cpu", torch.float64).reshape(())
+    else:
+        fits = kept.device == p.device and (kept.stride() == p.stride() or (kept.is_contiguous() and p.is_contiguous()))
+        made = kept if fits else torch.empty_like(p, dtype=state_dtype(p), requires_grad=False).copy_(kept.detach())
+    if made is not kept:
+        home.adopt(p, state.key, made)
     return made

@@ -14,12 +14,14 @@ from descend.backends.cpu import runner as cpu
 from descend.errors import BackendError, OptionError, ParameterError, message
 from descend.lang.fold import build_program, fold_zeros, split_options
 from descend.lang.rule import Rule
+from descend.lang.symbol import describe
 from descend.lang.trace import Structure
 from descend.optim.batches import Unit
-from descend.optim.groups import label_of
+from descend.optim.groups import label_of, refuse_duplicates
+from descend.optim.memory import Spans
 from descend.optim.numbers import Numbers
 from descend.optim.options import check_changed, check_group, resolve_decay
-from descend.optim.states import StateTable, state_dtype
+from descend.optim.states import StateTable, fit_state, state_dtype
 
 if TYPE_CHECKING:
     from descend.optim.optimizer import Optimizer
@@ -45,6 +47,9 @@ class StepPlan:
         self._keys = list(dict.fromkeys([*self.rule.hypers, "weight_decay", "decay", "maximize", "differentiable"]))
         self._getter = itemgetter(*self._keys)
         groups = optimizer.param_groups
+        self._group_ids = list(map(id, groups))
+        refuse_duplicates(groups, self._owner)
+        self._spans = Spans(p for g in groups for p in g["params"])
         self._seen = [self._getter(g) for g in groups]
         for i, values in enumerate(self._seen):
             check_group(self.rule, dict(zip(self._keys, values, strict=True)), f"{self._owner}, group {i}")
@@ -88,11 +93,10 @@ class StepPlan:
             OptionError: if a written value is not allowed.
         """
         groups = self._optimizer.param_groups
-        if list(map(id, chain.from_iterable([g["params"] for g in groups]))) != self._members:
+        members = list(map(id, chain.from_iterable([g["params"] for g in groups])))
+        if list(map(id, groups)) != self._group_ids or members != self._members:
             return False
         present = list(map(self._getter, groups))
-        if len(groups) != len(self._seen):
-            return False
         if present == self._seen and not self._live:
             return True
         for i, (new, old) in enumerate(zip(present, self._seen, strict=True)):
@@ -173,8 +177,7 @@ class StepPlan:
         home = cast(StateTable, self._optimizer.state)
         done = [float(home[p].get("step", 0.0)) if p in home else 0.0 for p in params]
         steps = torch.tensor(done, dtype=torch.float32)
-        keys = {letter: self.rule.states[letter].key for letter in program.states}
-        states = {letter: [home[p].get(k) if p in home else None for p in params] for letter, k in keys.items()}
+        states = {letter: [fit_state(self.rule.states[letter], p, home) for p in params] for letter in program.states}
         for j, p in enumerate(params):
             if p in home:
                 home.adopt(p, "step", steps[j])
@@ -189,19 +192,20 @@ class StepPlan:
             reason=reason,
             read=self.numbers.read,
             home=home,
+            spans=self._spans,
             differentiable=differentiable,
         )
 
     def _make_totals(self) -> Any:
-        sizes = {len(u.program.totals) for u in self.units}
-        if len(sizes) > 1:
+        kinds = {tuple(describe(n) for n in u.program.totals) for u in self.units}
+        if len(kinds) > 1:
             raise OptionError(
                 message(
                     f"{self._owner}: groups whose options differ take different sums over all tensors",
                     do="Give every group the same structural options",
                 )
             )
-        size = max(sizes, default=0)
+        size = max(map(len, kinds), default=0)
         return np.zeros(size) if any(u.backend == "cpu" for u in self.units) else [0.0] * size
 
     def _check_states(self, p: Tensor, label: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from descend.lang import Keep, L2Decay, NonNegative, State, Value, maximum, rule, sqrt
+from descend.lang import Keep, L2Decay, NonNegative, State, Value, maximum, rule, sqrt, where
 
 
 @rule(
@@ -46,5 +46,6 @@ def rmsprop(
         mean = alpha * mean + (1 - alpha) * g
         spread = maximum(s - mean * mean, 0.0)  # rounding takes it below 0, where torch returns NaN
     root = sqrt(spread) + eps if eps_placement == "outside" else sqrt(spread + eps)
-    b = momentum * b + g / root
-    return -lr * b, s, mean, b
+    d, still = g / root, momentum == 0  # torch leaves the velocity as it is meanwhile
+    b = where(still, b, momentum * b + d)
+    return -lr * where(still, d, b), s, mean, b

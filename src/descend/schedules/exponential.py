@@ -29,4 +29,4 @@ def exponential(k: Value, rate: OptionalNumber = None, gamma: OptionalRatio = No
     Raises:
         OptionError: both or neither are given, or one is out of its range.
     """
-    return exp(-rate * k) if gamma is None and rate is not None else (gamma or 0.0) ** k
+    return exp(-(rate or 0.0) * k) if gamma is None else gamma**k

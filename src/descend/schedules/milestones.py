@@ -20,7 +20,7 @@ def milestones(k: Value, at: Moments, gamma: Ratio = 0.1) -> Value:
     Raises:
         OptionError: ``at`` does not increase or is empty, or ``gamma`` is out of its range.
     """
-    left: Value = gamma ** len(at)
+    stairs: Value = gamma ** len(at)
     for done, moment in reversed(list(enumerate(at))):
-        left = where(k < moment, gamma**done, left)
-    return left
+        stairs = where(k < moment, gamma**done, stairs)
+    return stairs

@@ -43,5 +43,5 @@ def warmup_stable_decay(
         OptionError: an argument is out of its range, or warm-up and decay do not fit into ``T``.
     """
     x = clamp((k - (T - D)) / D, 0.0, 1.0)
-    left = {"linear": lambda: 1 - x, "cosine": lambda: (1 + cos(pi * x)) / 2, "1-sqrt": lambda: 1 - sqrt(x)}[shape]()
-    return minimum(1.0, (k + 1) / W) * (floor + (1 - floor) * left)
+    rest = {"linear": lambda: 1 - x, "cosine": lambda: (1 + cos(pi * x)) / 2, "1-sqrt": lambda: 1 - sqrt(x)}[shape]()
+    return minimum(1.0, (k + 1) / W) * (floor + (1 - floor) * rest)

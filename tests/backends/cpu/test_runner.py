@@ -138,10 +138,7 @@ def test_the_pool_gives_the_bits_of_the_team(name, options, count, threads, monk
         assert_same_bits(a, b)
 
 
-WITHOUT_STATE = pytest.mark.xfail(strict=True, reason="run_on_pool's workers keep their own floating-point state")
-
-
-@pytest.mark.parametrize("pool", [False, pytest.param(True, marks=WITHOUT_STATE)])
+@pytest.mark.parametrize("pool", [False, True])
 def test_workers_take_over_flush_to_zero(pool, threads, monkeypatch):
     """Set after the workers were made: a denormal step is lost on every thread or on none."""
     if pool:
@@ -175,10 +172,11 @@ def test_small_totals_run_on_one_thread(threads, monkeypatch):
 
 def test_nonfinite_gradients_are_counted_by_tensor():
     params = [torch.nn.Parameter(torch.ones(n)) for n in (CHUNK + 1, 3, 7, 2)]
-    for p in params[:3]:
-        p.grad = torch.ones_like(p)
-    params[0].grad[CHUNK - 1 :] = math.nan
-    params[2].grad[::2] = -math.inf
+    grads = [torch.ones_like(p) for p in params[:3]]
+    grads[0][CHUNK - 1 :] = math.nan
+    grads[2][::2] = -math.inf
+    for p, g in zip(params[:3], grads, strict=True):
+        p.grad = g
     optimizer = descend.SGD(params, lr=0.1, backend="cpu")
     optimizer.step()
     assert sorted(optimizer.nonfinite.values()) == [2, 4]

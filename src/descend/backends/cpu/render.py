@@ -6,11 +6,13 @@ For each pass ``k`` the module has
     run_k(context, me, team)    one thread's share of the chunks; calls span_k for each
     span_k(streams..., n)       straight-line code over n coordinates of one tensor: the formula
     finish_k(context)           adds up the chunks' partial sums, in a fixed order
+    share_k, pool_k             run_k on a thread of the OpenMP team, or of a pool, with the caller's float state
     stage_k(context)            all of it, the middle part on torch's own OpenMP team where threads > 1
 
 The context is an array of int64 (``CONTEXT`` names its fields); tensors are columns of an int64 table.
 """
 
+import ctypes
 import struct
 from dataclasses import dataclass, field
 
@@ -99,7 +101,7 @@ class Body:
 def literal(value: float, kind: str) -> str:
     """A float constant as LLVM writes it: the bits of the double that equals it."""
     if kind == "float":
-        value = struct.unpack("f", struct.pack("f", value))[0] if abs(value) < 3.5e38 else value
+        value = ctypes.c_float(value).value  # rounds, and becomes infinite where C's conversion does
     return "0x" + struct.pack(">d", value).hex().upper()
 
 
@@ -117,7 +119,7 @@ def render(program: Program, storage: Storage, machine: str) -> str:
         parts += [
             _render_span(program, step, storage),
             _render_run(program, step, storage),
-            _render_enter(program, step),
+            _render_enter(program, step, float_state["remember"]),
             _render_finish(program, step),
             template.STAGE.format(k=step.index, **float_state),
         ]
@@ -205,7 +207,7 @@ def _render_run(program: Program, step: Pass, storage: Storage) -> str:
     )
 
 
-def _render_enter(program: Program, step: Pass) -> str:
+def _render_enter(program: Program, step: Pass, remember: str) -> str:
     rows = Body("double")
     known = frozenset(program.totals)
     for node in walk(step.columns, cut=known):
@@ -219,6 +221,7 @@ def _render_enter(program: Program, step: Pass) -> str:
         rows.write_scalar(node, "%u", program.columns[node])
     return template.ENTER.format(
         k=step.index,
+        remember=remember,
         rows=rows.text(),
         tensors=_render_tensors(program, step),
         inputs=len(program.inputs),

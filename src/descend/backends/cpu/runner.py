@@ -18,6 +18,8 @@ from descend.lang.program import Program
 SERIAL_BELOW = 30_000
 """Coordinates below which a launch on several threads costs more than it saves (measured)."""
 
+_ROWS, _TOTALS, _THREADS = (CONTEXT.index(n) for n in ("rows", "totals", "threads"))
+
 LLVM_WORK = {torch.float32: "float", torch.float64: "double"}
 
 
@@ -54,7 +56,8 @@ class CpuRunner:
         self._chunk_tensor = np.repeat(np.arange(count, dtype=np.int32), chunks)
         self._table = np.zeros((TABLE_HEAD + len(program.streams) + len(program.tensor_states), count), np.int64)
         self._table[1] = sizes
-        self._total = int(sizes.sum())
+        self._serial = int(sizes.sum()) < SERIAL_BELOW
+        self._totals: Totals = np.zeros(0)
         self._uniforms = np.zeros((count, len(program.columns)))
         self._slots = np.zeros((count, len(program.slots)))
         self._partials = np.zeros((int(chunks.sum()), len(program.slots)))
@@ -92,32 +95,40 @@ class CpuRunner:
         for i, name in enumerate(program.states):
             self._table[TABLE_HEAD + 2 + i] = [0 if s is None else s.data_ptr() for s in self.batch.states[name]]
 
-    def begin(self) -> None:
-        """Take over this step's rows and this process's threads."""
+    def set_rows(self) -> None:
+        """Take over which row each tensor has."""
         self._table[0] = self.batch.rows
-        self._put("rows", self.batch.row_count)
-        if self._pid != os.getpid():
-            self._pid = os.getpid()
-            openmp = team.usable_openmp()
-            self._has_team = openmp is not None
-            if openmp is not None:
-                self._put("parallel", openmp.parallel)
-                self._put("thread_number", openmp.thread_number)
-                self._put("team_size", openmp.team_size)
-        wanted = 1 if self._total < SERIAL_BELOW else torch.get_num_threads()
-        self._threads = min(wanted, max(1, len(self._chunk_tensor)))
-        self._put("threads", self._threads)
 
-    def run(self, index: int, totals: Totals) -> None:
+    def begin(self, totals: Totals) -> None:
+        """Take over how many rows there are, where totals go, and this process's threads."""
+        context = self._context
+        context[_ROWS] = self.batch.row_count
+        if totals is not self._totals:
+            assert isinstance(totals, np.ndarray)
+            self._totals = totals
+            context[_TOTALS] = totals.ctypes.data
+        if self._pid != os.getpid():
+            self._find_team()
+        self._threads = 1 if self._serial else min(torch.get_num_threads(), len(self._chunk_tensor))
+        context[_THREADS] = self._threads
+
+    def _find_team(self) -> None:
+        self._pid = os.getpid()
+        openmp = team.usable_openmp()
+        self._has_team = openmp is not None
+        if openmp is not None:
+            self._put("parallel", openmp.parallel)
+            self._put("thread_number", openmp.thread_number)
+            self._put("team_size", openmp.team_size)
+
+    def run(self, index: int) -> None:
         """Run one pass."""
-        assert isinstance(totals, np.ndarray)
-        self._put("totals", totals.ctypes.data)
         if self._threads == 1 or self._has_team:
             self._stages[index](self._address)
             return
         void, word = ctypes.c_void_p, ctypes.c_int64
         self.kernel.function(f"enter_{index}", void)(self._address)
-        team.run_on_pool(self.kernel.function(f"run_{index}", void, word, word), self._address, self._threads)
+        team.run_on_pool(self.kernel.function(f"pool_{index}", void, word, word), self._address, self._threads)
         self.kernel.function(f"finish_{index}", void)(self._address)
 
     def read(self, node: Node) -> list[float]:

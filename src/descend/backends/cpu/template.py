@@ -141,6 +141,7 @@ entry:
     + _field("slots", "ptr")
     + _field("totals", "ptr")
     + """  %T = add i64 %tensors, 0
+  {remember}
   br label %row.head
 row.head:
   %r = phi i64 [ 0, %entry ], [ %r.next, %row.work ]
@@ -279,6 +280,14 @@ entry:
   ret void
 }}
 
+define void @pool_{k}(ptr %ctx, i64 %me, i64 %team) {{
+entry:
+  {adopt}
+  call void @run_{k}(ptr %ctx, i64 %me, i64 %team)
+  {restore}
+  ret void
+}}
+
 define void @stage_{k}(ptr %ctx) {{
 entry:
   call void @enter_{k}(ptr %ctx)
@@ -291,7 +300,6 @@ serial:
   call void @run_{k}(ptr %ctx, i64 0, i64 1)
   br label %done
 team:
-  {remember}
   %threads.32 = trunc i64 %threads to i32
   call void %parallel(ptr @share_{k}, ptr %ctx, i32 %threads.32, i32 0)
   br label %done

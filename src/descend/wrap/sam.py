@@ -1,0 +1,183 @@
+"""SAM and ASAM: the gradient is taken where the loss nearby is worst."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from descend.backends.base import as_real
+from descend.errors import OptionError, ParameterError, message
+from descend.optim.options import check_number
+from descend.optim.states import state_dtype
+from descend.wrap.batch_norm import freeze_statistics
+from descend.wrap.wrapper import Wrapper, unwrap
+
+
+class SAM(Wrapper):
+    """Sharpness-aware minimisation: the inner optimizer steps with the gradient at the worst point nearby.
+
+    Foret, Kleiner, Mobahi & Neyshabur 2021, equation 2 with p = 2: the gradient is taken at θ + ρ g/‖g‖, the norm
+    over all parameters. With ``adaptive=True`` ASAM, Kwon, Kim, Park & Choi 2021, equation 9: at
+    θ + ρ T²g/‖Tg‖ with T = |θ| + eta, coordinate by coordinate. Two evaluations a step, in one of two forms::
+
+        optimizer.step(closure)                     # the closure clears gradients, computes the loss, calls backward
+
+        for x, y in micro_batches:                  # the same by hand, here with gradient accumulation
+            loss(model(x), y).backward()
+        with optimizer.perturbed():
+            for x, y in micro_batches:
+                loss(model(x), y).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    Running statistics of batch norm come from the first evaluation alone. Afterwards the parameters have exactly
+    their values from before. Under a ``GradScaler`` use the second form, scale both losses and do not unscale between
+    them: the perturbation does not depend on the scale, and where the first gradient is infinite the second is NaN,
+    so that the scaler skips the step.
+
+    Args:
+        optimizer: the inner optimizer.
+        rho: distance to the perturbed point, >= 0; the papers use 0.05 for SAM, 0.5 to 2 for ASAM.
+        adaptive: measure distance in units of each weight.
+        eta: added to each weight's size with ``adaptive``, >= 0.
+        model: whose batch-norm statistics stay; None for all modules that run. A model that ``torch.compile`` has
+            taken needs it: its modules do not show when they run.
+
+    Raises:
+        OptionError: if an option is out of range, or the inner optimizer evaluates the loss itself.
+        ParameterError: if ``optimizer`` is none.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        rho: float = 0.05,
+        adaptive: bool = False,
+        *,
+        eta: float = 0.01,
+        model: nn.Module | None = None,
+    ) -> None:
+        super().__init__(optimizer)
+        if isinstance(unwrap(optimizer), torch.optim.LBFGS):
+            raise OptionError(
+                message(
+                    "SAM cannot wrap LBFGS, which evaluates the loss itself during a step", do="Wrap a first-order one"
+                )
+            )
+        check_number("rho", rho, "SAM", low=0.0)
+        check_number("eta", eta, "SAM", low=0.0)
+        if adaptive not in (True, False):
+            raise OptionError(message("SAM: adaptive", got=adaptive, allowed="True, False"))
+        self.rho, self.adaptive, self.eta = float(rho), bool(adaptive), float(eta)
+        if model is not None and not isinstance(model, nn.Module):
+            raise OptionError(message("SAM: model", got=type(model).__name__, allowed="a torch.nn.Module, or None"))
+        self.model = model
+        self._inside = False
+        self._evaluated = False
+
+    @contextmanager
+    def perturbed(self) -> Iterator[None]:
+        """Within the block the parameters are at the perturbed point; gradients computed there are the step's.
+
+        On entry the gradients at the parameters must have been computed; they are used and dropped.
+
+        Raises:
+            ParameterError: if there are no gradients on entry, none were computed within, or one is sparse.
+            OptionError: if it is entered twice.
+        """
+        if self._inside:
+            raise OptionError(message("SAM.perturbed() was entered within itself", do="Leave the first block before"))
+        before = self._perturb()
+        self._inside = True
+        self._evaluated = False
+        try:
+            with freeze_statistics(self.model):
+                yield
+        finally:
+            self._inside = False
+            with torch.no_grad():
+                for p, old in before:
+                    p.copy_(old)
+        if all(p.grad is None for p, _ in before):
+            raise ParameterError(
+                message("SAM.perturbed(): no gradient was computed within the block", do="Call backward() inside")
+            )
+        self._evaluated = True
+
+    @torch.no_grad()
+    def _perturb(self) -> list[tuple[Tensor, Tensor]]:
+        """Move the parameters that have gradients, drop these, and give the old values."""
+        found = [
+            (p, -1.0 if group.get("maximize", False) else 1.0)
+            for group in self.param_groups
+            for p in group["params"]
+            if p.requires_grad and p.grad is not None
+        ]
+        if not found:
+            raise ParameterError(
+                message("SAM: there is no gradient to perturb along", do="Call backward() before perturbed()")
+            )
+        directions = [self._scale_twice(p) for p, _ in found]
+        norm = torch.linalg.vector_norm(torch.stack([n.to(directions[0][1].device) for _, n in directions]))
+        # An infinite gradient must not pass as a small perturbation: NaN weights give NaN gradients, which are noticed.
+        length = torch.where(torch.isfinite(norm), torch.where(norm == 0, 0.0, self.rho / norm), torch.nan)
+        before: list[tuple[Tensor, Tensor]] = []
+        for (p, sign), (direction, _) in zip(found, directions, strict=True):
+            before.append((p, p.detach().clone()))
+            p.add_((direction * (sign * length).to(direction.device)).to(p.dtype))
+            p.grad = None
+        return before
+
+    def _scale_twice(self, p: Tensor) -> tuple[Tensor, Tensor]:
+        """A parameter's direction T²g, and the norm of Tg in float64; T is 1 without ``adaptive``."""
+        g = p.grad
+        assert g is not None
+        if g.layout is not torch.strided:
+            raise ParameterError(
+                message(
+                    f"SAM: a gradient of shape {tuple(g.shape)} has layout {g.layout}",
+                    allowed="torch.strided",
+                    do="Build the embedding with sparse=False",
+                )
+            )
+        g = g.detach().to(state_dtype(p))
+        if self.adaptive:
+            size = p.detach().to(g.dtype).abs() + self.eta
+            g = g * size
+            return g * size, _norm(g)
+        return g, _norm(g)
+
+    def _step(self, closure: Callable[[], Any] | None) -> Any:
+        if self._inside:
+            raise OptionError(message("SAM.step() was called within perturbed()", do="Call it behind the block"))
+        loss = None
+        if closure is not None:
+            if getattr(self.optimizer, "grad_scale", None) is not None:
+                raise OptionError(
+                    message("SAM.step(closure) under a GradScaler", do="Use the with form, and scaler.step(optimizer)")
+                )
+            with torch.enable_grad():
+                loss = closure()
+            with self.perturbed(), torch.enable_grad():
+                closure()
+        elif not self._evaluated and any(float(group["lr"]) != 0.0 for group in self.param_groups):
+            # A learning rate of 0 moves nothing: distributed checkpointing takes such a step to allocate states.
+            raise OptionError(
+                message(
+                    "SAM.step(): the gradients are those of the unperturbed weights",
+                    do="Pass a closure, or compute them within perturbed()",
+                )
+            )
+        self._evaluated = False
+        self.optimizer.step()
+        return loss
+
+    def _describe(self) -> str:
+        return f"SAM(rho={self.rho}, adaptive={self.adaptive})"
+
+
+def _norm(g: Tensor) -> Tensor:
+    wide = torch.float32 if g.device.type == "mps" else torch.float64
+    return torch.linalg.vector_norm(as_real(g), dtype=wide)

@@ -1,0 +1,284 @@
+"""The base of optimizers around an optimizer: groups, state, hooks, scaling and checkpoints of the inner one."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from descend.errors import CheckpointError, OptionError, ParameterError, message
+from descend.optim import checkpoint
+from descend.optim.optimizer import Optimizer
+
+_HOOKS = (
+    "_optimizer_step_pre_hooks",
+    "_optimizer_step_post_hooks",
+    "_optimizer_state_dict_pre_hooks",
+    "_optimizer_state_dict_post_hooks",
+    "_optimizer_load_state_dict_pre_hooks",
+    "_optimizer_load_state_dict_post_hooks",
+)
+
+
+class Wrapper(torch.optim.Optimizer):
+    """An optimizer that steps another one, whose groups and state are its own.
+
+    ``param_groups``, ``state``, ``defaults`` and what a ``GradScaler`` writes are the inner optimizer's: a scheduler
+    built on either sees the same. Hooks registered here run around the whole step, those of the inner optimizer and
+    torch's global ones around the inner step.
+
+    Args:
+        optimizer: the inner optimizer, of descend, of torch, or another wrapper.
+
+    Attributes:
+        optimizer: the inner optimizer.
+    """
+
+    _per_parameter: tuple[str, ...] = ()
+    """Beginnings of the keys under which a wrapper adds tensors to a parameter's entry in ``state_dict()``."""
+    _per_group: tuple[str, ...] = ()
+    """Keys that it adds to each group there."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise ParameterError(
+                message(
+                    f"{type(self).__name__}: optimizer",
+                    got=optimizer.__name__ if isinstance(optimizer, type) else type(optimizer).__name__,
+                    allowed="an optimizer that holds parameters, as in descend.AdamW(model.parameters())",
+                )
+            )
+        self.optimizer = optimizer
+        self._reset()
+
+    def _reset(self) -> None:
+        for hook in _HOOKS:
+            self.__dict__.setdefault(hook, OrderedDict())
+        self._warned_capturable_if_run_uncaptured = True
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """The inner optimizer's groups."""
+        return self.optimizer.param_groups
+
+    @property
+    def state(self) -> Any:  # type: ignore[override]
+        """The inner optimizer's state."""
+        return self.optimizer.state
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The inner optimizer's defaults."""
+        return self.optimizer.defaults
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        return bool(getattr(self.optimizer, "_step_supports_amp_scaling", False))
+
+    @property
+    def grad_scale(self) -> Any:
+        """The loss scale that a ``GradScaler`` lends for one step."""
+        return self.optimizer.grad_scale  # type: ignore[attr-defined]
+
+    @grad_scale.setter
+    def grad_scale(self, value: Any) -> None:
+        self.optimizer.grad_scale = value  # type: ignore[attr-defined]
+
+    @grad_scale.deleter
+    def grad_scale(self) -> None:
+        del self.optimizer.grad_scale  # type: ignore[attr-defined]
+
+    @property
+    def found_inf(self) -> Any:
+        """Whether a ``GradScaler`` has found infinite gradients, lent for one step."""
+        return self.optimizer.found_inf  # type: ignore[attr-defined]
+
+    @found_inf.setter
+    def found_inf(self, value: Any) -> None:
+        self.optimizer.found_inf = value  # type: ignore[attr-defined]
+
+    @found_inf.deleter
+    def found_inf(self) -> None:
+        del self.optimizer.found_inf  # type: ignore[attr-defined]
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group to the inner optimizer."""
+        self.optimizer.add_param_group(param_group)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Reset all gradients.
+
+        Args:
+            set_to_none: drop them instead of filling them with zeros.
+        """
+        self.optimizer.zero_grad(set_to_none)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Step the inner optimizer, and do what the wrapper is for.
+
+        Args:
+            closure: reevaluates the model and returns the loss.
+
+        Returns:
+            What the closure returned, else None.
+        """
+        arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((self, closure), {})
+        for hook in self._optimizer_step_pre_hooks.values():
+            changed = hook(self, *arguments)
+            if changed is None:
+                continue
+            if not (isinstance(changed, tuple) and len(changed) == 2):
+                raise OptionError(
+                    message("A step pre-hook returned something", got=changed, allowed="None or (args, kwargs)")
+                )
+            arguments = changed
+            closure = arguments[0][1] if len(arguments[0]) > 1 else arguments[1].get("closure")
+        loss = self._step(closure)
+        for hook in self._optimizer_step_post_hooks.values():
+            hook(self, *arguments)
+        return loss
+
+    step.hooked = True  # type: ignore[attr-defined]  # torch's global hooks run once, in the inner step
+
+    def _step(self, closure: Callable[[], Any] | None) -> Any:
+        raise NotImplementedError
+
+    def _save_parameter(self, p: Tensor) -> dict[str, Tensor]:
+        """What the wrapper keeps for a parameter, by key."""
+        return {}
+
+    def _save_group(self) -> dict[str, Any]:
+        """What the wrapper keeps once, by key."""
+        return {}
+
+    def _load(self, parameters: dict[Tensor, dict[str, Tensor]], group: dict[str, Any]) -> None:
+        """Take over what ``_save_parameter`` and ``_save_group`` gave."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The inner optimizer's state in torch's layout; what the wrapper keeps stands in the same entries.
+
+        All tensors are copies.
+        """
+        for hook in self._optimizer_state_dict_pre_hooks.values():
+            hook(self)
+        inner = self.optimizer.state_dict()
+        copied = isinstance(self.optimizer, Optimizer | Wrapper)  # torch's hand out their own tensors
+        state = {number: dict(e) if copied else deepcopy(e) for number, e in inner["state"].items()}
+        groups = [{**deepcopy(group), **self._save_group()} for group in inner["param_groups"]]
+        for own, saved in zip(self.param_groups, groups, strict=True):
+            for p, number in zip(own["params"], saved["params"], strict=True):
+                kept = self._save_parameter(p)
+                if kept:
+                    state[number] = {**state.get(number, {}), **{k: v.clone() for k, v in kept.items()}}
+        result: dict[str, Any] = {**inner, "state": state, "param_groups": groups}
+        for hook in self._optimizer_state_dict_post_hooks.values():
+            changed = hook(self, result)
+            result = result if changed is None else changed
+        return result
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state that the same kind of wrapper around the same kind of optimizer has saved.
+
+        Raises:
+            CheckpointError: if it is another optimizer's, or of other parameters. Nothing is changed then.
+        """
+        name = type(self).__name__
+        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
+            raise CheckpointError(
+                message(f"{name}: this is no optimizer's state", allowed="a dict with 'state' and 'param_groups'")
+            )
+        state_dict = dict(state_dict)
+        for hook in self._optimizer_load_state_dict_pre_hooks.values():
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
+        missing = [key for key in self._per_group if any(key not in group for group in state_dict["param_groups"])]
+        if missing:
+            raise CheckpointError(
+                message(
+                    f"{name}: the checkpoint lacks {missing}, so it was not saved by {name}",
+                    do=f"Load the inner optimizer's state into {name}(...).optimizer",
+                )
+            )
+        inner, kept = self._split(state_dict)
+        numbers = self._match_numbers(inner["param_groups"])
+        parameters = {p: kept[number] for p, number in numbers if number in kept}
+        for p, entry in parameters.items():
+            for key, tensor in entry.items():
+                if tensor.shape != p.shape:
+                    raise CheckpointError(
+                        message(
+                            f"{name}: {key!r} has shape {tuple(tensor.shape)} in the checkpoint",
+                            allowed=f"{tuple(p.shape)}, the parameter's",
+                            do="Load into the model that it was saved from",
+                        )
+                    )
+        group = {key: state_dict["param_groups"][0][key] for key in self._per_group}
+        self.optimizer.load_state_dict(inner)
+        self._load(parameters, group)
+        for hook in self._optimizer_load_state_dict_post_hooks.values():
+            hook(self)
+
+    def _split(self, state_dict: dict[str, Any]) -> tuple[dict[str, Any], dict[int, dict[str, Tensor]]]:
+        """The inner optimizer's part of a state, and the wrapper's tensors by parameter number."""
+        state: dict[int, dict[str, Any]] = {}
+        kept: dict[int, dict[str, Tensor]] = {}
+        for number, entry in state_dict["state"].items():
+            own = {k: v for k, v in entry.items() if self._per_parameter and k.startswith(self._per_parameter)}
+            rest = {k: v for k, v in entry.items() if k not in own}
+            if own:
+                kept[number] = own
+            if rest:
+                state[number] = rest
+        groups = [{k: v for k, v in g.items() if k not in self._per_group} for g in state_dict["param_groups"]]
+        return {**state_dict, "state": state, "param_groups": groups}, kept
+
+    def _match_numbers(self, saved: list[dict[str, Any]]) -> list[tuple[Tensor, int]]:
+        """Which saved number belongs to which parameter, as the inner optimizer matches them.
+
+        Raises:
+            CheckpointError: if groups or names do not fit.
+        """
+        innermost = unwrap(self)
+        if isinstance(innermost, Optimizer):
+            return [(p, number) for p, number, _, _ in checkpoint._match(innermost, saved)]
+        own = self.param_groups
+        sizes, wanted = [len(g["params"]) for g in saved], [len(g["params"]) for g in own]
+        if sizes != wanted:
+            raise CheckpointError(
+                message(
+                    f"{type(self).__name__}: the checkpoint's groups hold {sizes} parameters",
+                    allowed=f"{wanted}, as here",
+                    do="Make the optimizer with the same groups",
+                )
+            )
+        pairs = zip(own, saved, strict=True)
+        return [(p, n) for mine, other in pairs for p, n in zip(mine["params"], other["params"], strict=True)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        skipped = {*_HOOKS, "step", "_warned_capturable_if_run_uncaptured"}
+        return {k: v for k, v in self.__dict__.items() if k not in skipped}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._reset()
+
+    def _describe(self) -> str:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{self._describe()} of {self.optimizer!r}"
+
+
+def unwrap(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """The optimizer inside all wrappers."""
+    while isinstance(optimizer, Wrapper):
+        optimizer = optimizer.optimizer
+    return optimizer
+
+
+def count_updates(optimizer: torch.optim.Optimizer) -> int | None:
+    """Updates that an optimizer has done, skipped steps left out; None if it does not count them, as torch's."""
+    innermost = unwrap(optimizer)
+    return innermost.clock.updates if isinstance(innermost, Optimizer) else None
