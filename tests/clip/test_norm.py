@@ -107,6 +107,21 @@ def test_frozen_parameters_and_missing_gradients_are_left_out():
     assert model[1].weight.grad.norm() == pytest.approx(1.0, rel=1e-5)
 
 
+def test_a_tied_parameter_counts_once():
+    p = nn.Parameter(torch.zeros(2))
+    p.grad = torch.tensor([3.0, 4.0])
+    assert clip_norm([("a", p), ("b", p)], 1.0, formula="exact").item() == 5.0
+    assert p.grad.norm().item() == pytest.approx(1.0)
+
+
+def test_strided_gradients():
+    whole = torch.full((4, 6), 2.0)
+    part = whole[::2, 1::2]
+    clip_norm([part], 1.0)
+    assert part.norm().item() == pytest.approx(1.0, rel=1e-5)
+    assert whole[1::2].eq(2).all()
+
+
 def test_no_gradient_has_norm_zero():
     assert clip_norm(nn.Linear(2, 2), 1.0).item() == 0.0
     assert clip_norm([], 1.0).item() == 0.0
@@ -166,6 +181,8 @@ def test_what_cannot_be_clipped():
         clip_norm([nn.Parameter(torch.ones(2)), torch.ones(2)], 1.0)
     with pytest.raises(ParameterError, match="got 'int'; allowed: a module"):
         clip_norm([1], 1.0)
+    with pytest.raises(ParameterError, match="gradient of 'tensor 0' is expanded.*clone"):
+        clip_norm([torch.ones(1).expand(3)], 1.0)
     embedding = nn.Embedding(4, 2, sparse=True)
     embedding(torch.tensor([1])).sum().backward()
     with pytest.raises(ParameterError, match=r"gradient of 'weight' has layout torch.sparse_coo.*sparse=False"):

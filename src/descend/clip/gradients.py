@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from descend.backends.base import as_real
+from descend.backends.base import as_real, overlaps_itself
 from descend.errors import ParameterError, message
 
 Clippable = nn.Module | Tensor | Iterable[Tensor] | Iterable[tuple[str, Tensor]]
@@ -37,7 +37,7 @@ def collect(source: Clippable, owner: str) -> list[Gradient]:
         owner: who asks, for messages.
 
     Raises:
-        ParameterError: if it is none of these, mixes parameters with gradients, or a gradient is sparse.
+        ParameterError: if it is none of these, mixes parameters with gradients, or a gradient is sparse or expanded.
     """
     pairs = _list_pairs(source, owner)
     parameters = [_is_parameter(tensor) for _, tensor in pairs]
@@ -53,18 +53,32 @@ def collect(source: Clippable, owner: str) -> list[Gradient]:
         found = [(n, p.grad, p) for n, p in pairs if p.requires_grad and p.grad is not None]
     else:
         found = [(n, g, None) for n, g in pairs]
-    for name, g, _ in found:
-        if g.layout is not torch.strided:
-            raise ParameterError(
-                message(
-                    f"{owner}: the gradient of {name!r} has layout {g.layout}",
-                    allowed="torch.strided",
-                    do="Build the embedding with sparse=False, or clip the others",
-                )
-            )
+    once = {id(g): (name, g, p) for name, g, p in reversed(found)}  # a tied parameter may be listed twice
+    for name, g, _ in once.values():
+        _check(name, g, owner)
     return [
-        Gradient(name, g.dim(), as_real(g.detach()), None if p is None else as_real(p.detach())) for name, g, p in found
+        Gradient(name, g.dim(), as_real(g.detach()), None if p is None else as_real(p.detach()))
+        for name, g, p in reversed(once.values())
     ]
+
+
+def _check(name: str, g: Tensor, owner: str) -> None:
+    """Refuse a gradient that cannot be changed in place."""
+    if g.layout is not torch.strided:
+        raise ParameterError(
+            message(
+                f"{owner}: the gradient of {name!r} has layout {g.layout}",
+                allowed="torch.strided",
+                do="Build the embedding with sparse=False, or clip the others",
+            )
+        )
+    if overlaps_itself(g):
+        raise ParameterError(
+            message(
+                f"{owner}: the gradient of {name!r} is expanded: several of its elements are one number in memory",
+                do="Pass its .clone()",
+            )
+        )
 
 
 def _list_pairs(source: Clippable, owner: str) -> list[tuple[str, Tensor]]:

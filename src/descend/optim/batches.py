@@ -73,6 +73,7 @@ class Unit:
         self._home, self._spans, self._differentiable = home, spans, differentiable
         self._places = self._find_places()
         self._sizes = list(map(Tensor.numel, params))
+        self._bytes = np.array(self._sizes, np.int64) * params[0].element_size()
         self._kept: list[Tensor] = []
         self._kept_at: list[int] = []
         self._mask: list[bool] = []
@@ -168,7 +169,7 @@ class Unit:
         alike = (
             self._contiguous and all(map(Tensor.is_contiguous, present)) and list(map(Tensor.numel, present)) == sizes
         )
-        if not alike or not self._dtypes.issuperset(map(_DTYPE, present)) or self._any_meets(addresses, sizes):
+        if not alike or not self._dtypes.issuperset(map(_DTYPE, present)) or self._any_meets(addresses, mask):
             self._check_grads(grads)
             with torch.no_grad():
                 grads = [None if g is None else self._fit(p, g) for p, g in zip(self.params, grads, strict=True)]
@@ -189,12 +190,12 @@ class Unit:
         start, end = find_stretch(g)
         return g.clone() if self._spans.meet(start, end - start) else g
 
-    def _any_meets(self, addresses: list[int], sizes: list[int]) -> bool:
+    def _any_meets(self, addresses: list[int], mask: list[bool]) -> bool:
         """Whether any gradient shares memory with a parameter. Depends on addresses alone, so it is remembered."""
         key = tuple(addresses)
         if key not in self._apart:
-            width = self.params[0].element_size()
-            if any(self._spans.meet(a, n * width) for a, n in zip(addresses, sizes, strict=True)):
+            sizes = self._bytes if len(addresses) == len(mask) else self._bytes[np.array(mask)]
+            if self._spans.meet_any(addresses, sizes):
                 return True
             if len(self._apart) > 64:
                 self._apart.clear()

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterable
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,6 +22,10 @@ def find_stretch(tensor: Tensor) -> tuple[int, int]:
     return start, start + (last + 1) * tensor.element_size() if start else 0
 
 
+_FEW = 64
+"""Stretches below which a loop in Python is faster than NumPy's tables."""
+
+
 class Spans:
     """Stretches of memory, to be asked whether another meets one of them.
 
@@ -30,6 +35,7 @@ class Spans:
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
         self._starts: list[int] = []
+        self._tables: tuple[np.ndarray, np.ndarray] | None = None
         self._ends: list[int] = []  # of everything that starts so early, so that one look finds any overlap
         for start, end in sorted(find_stretch(t) for t in tensors):
             if end:
@@ -40,6 +46,16 @@ class Spans:
         """Whether ``size`` bytes from ``start`` share one with a stretch."""
         after = bisect_left(self._starts, start + size)
         return size > 0 and after > 0 and self._ends[after - 1] > start
+
+    def meet_any(self, starts: list[int], sizes: np.ndarray) -> bool:
+        """Whether any of several stretches shares a byte with one of these."""
+        if len(starts) < _FEW:
+            return any(map(self.meet, starts, sizes.tolist()))
+        if self._tables is None:
+            self._tables = np.array(self._starts, np.int64), np.array([0, *self._ends], np.int64)
+        begin = np.array(starts, np.int64)
+        after = np.searchsorted(self._tables[0], begin + sizes)
+        return bool(((self._tables[1][after] > begin) & (sizes > 0)).any())
 
 
 def refuse_shared(tensors: list[tuple[Tensor, str]], owner: str) -> None:
