@@ -270,6 +270,31 @@ class AggMo(Optimizer):
         decoupled_weight_decay: bool = False,
     ) -> None: ...
 
+class ASGD(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.01,
+        lambd: _Number = 0.0001,
+        alpha: _Number = 0.75,
+        t0: _Number = 1000000.0,
+        weight_decay: _Number = 0.0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+        *,
+        decay: _Decay = None,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = False,
+    ) -> None: ...
+
 class LAMB(Optimizer):
     def __init__(
         self,
@@ -397,6 +422,31 @@ class NAdam(Optimizer):
         backend: Literal["auto", "eager", "cpu"] = "auto",
     ) -> None: ...
 
+class NovoGrad(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.001,
+        betas: tuple[_Number, _Number] = (0.95, 0.98),
+        eps: _Number = 1e-08,
+        weight_decay: _Number = 0.0,
+        grad_averaging: bool = False,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = False,
+    ) -> None: ...
+
 class QHAdam(Optimizer):
     def __init__(
         self,
@@ -487,6 +537,30 @@ class RMSprop(Optimizer):
         *,
         eps_placement: Literal["outside", "inside"] = "outside",
         decay: _Decay = None,
+        fused: bool | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        on_nonfinite: Literal["apply", "skip", "raise"] = "apply",
+        max_nonfinite: int | None = None,
+        metrics: bool = False,
+        backend: Literal["auto", "eager", "cpu"] = "auto",
+        decoupled_weight_decay: bool = False,
+    ) -> None: ...
+
+class Rprop(Optimizer):
+    def __init__(
+        self,
+        params: _Params,
+        lr: _Number = 0.01,
+        etas: tuple[_Number, _Number] = (0.5, 1.2),
+        step_sizes: tuple[_Number, _Number] = (1e-06, 50.0),
+        weight_decay: _Number = 0.0,
+        *,
+        decay: _Decay = None,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
         fused: bool | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,

@@ -8,13 +8,13 @@ from typing import Any
 from reference.trajectory import METHODS, OWN_DECAY
 
 CLASSES = tuple(METHODS)
-TORCH = ("SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "RAdam")
+TORCH = ("SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD")
 BACKENDS = ("eager", "cpu")
 FLAGS = {"params", "foreach", "fused", "capturable", "differentiable", "backend", "metrics"}
 """Parameters of a constructor that say how a step is computed, never what comes out."""
 
 SIGN_RULES = {"Lion", "Signum"}
-EXACT = {"SGD", "Lion", "Adamax", "SignSGD", "Signum", "QHM", "AggMo", "SGDW"}
+EXACT = {"SGD", "Lion", "Adamax", "SignSGD", "Signum", "QHM", "AggMo", "SGDW", "Rprop", "ASGD"}
 """Formulas of + - * / and comparisons alone, on which all backends agree to the bit."""
 
 
@@ -170,6 +170,28 @@ OWN: dict[str, dict[str, list[Off]]] = {
         "weight_decay": _DECAY,
         "nesterov": [Off(True)],
         "momentum_form": [Off("torch"), Off("ema")],
+    },
+    "NovoGrad": {
+        "lr": [Off(0.1)],
+        "betas": _BETAS,
+        "eps": [Off(0.1, inputs="tame")],
+        "weight_decay": _DECAY,
+        "grad_averaging": [Off(True)],
+    },
+    "Rprop": {
+        "lr": [Off(0.05)],
+        "etas": [Off((0.3, 1.2)), Off((0.5, 1.5))],
+        "step_sizes": [Off((5e-3, 50.0)), Off((1e-6, 2e-2))],
+        "weight_decay": _DECAY,
+        "clip_norm": [Off(0.5, _BESIDE_L2, "tame")],
+        "clip_value": [Off(0.1, _BESIDE_L2, "tame")],
+    },
+    "ASGD": {
+        "lr": [Off(0.05)],
+        "lambd": [Off(0.1)],
+        "alpha": [Off(0.5, {"lambd": 0.1})],
+        "t0": [Off(5.0)],
+        "weight_decay": _DECAY,
     },
 }
 OWN["AdamW"] = OWN["Adam"]

@@ -13,9 +13,6 @@ from reference.trajectory import Reference
 ALLOWED = 1e-3
 """Share of the coordinates whose float32 arithmetic may round to the neighbour."""
 
-SCALARS = {"mu_product"}
-"""States that hold one number a tensor, on the host."""
-
 
 def count_ulps(a: torch.Tensor, b: torch.Tensor) -> np.ndarray:
     """How many representable numbers lie between the elements of two tensors of 16-bit floats."""
@@ -24,13 +21,14 @@ def count_ulps(a: torch.Tensor, b: torch.Tensor) -> np.ndarray:
     return np.abs(ordered[0] - ordered[1])
 
 
-def follow_from(reference: Reference, optimizer: torch.optim.Optimizer, tensors: list[torch.nn.Parameter]):
+def follow_from(reference: Reference, optimizer: descend.Optimizer, tensors: list[torch.nn.Parameter]):
     """Put the reference where the optimizer stands, so that each step starts from equal inputs."""
     reference.params = read_values(tensors)
+    scalars = {state.key for state in optimizer.rule.states.values() if state.rate == "tensor"}  # kept in float64
     for p, state in zip(tensors, reference.states, strict=True):
         for key, value in optimizer.state.get(p, {}).items():
             if key != "step":
-                assert key in SCALARS or value.dtype == torch.float32, f"{key} is kept in {value.dtype}"
+                assert key in scalars or value.dtype == torch.float32, f"{key} is kept in {value.dtype}"
                 state[key] = read_values([torch.as_tensor(value)])[0]
 
 

@@ -10,6 +10,8 @@ from contract.cases import CLASSES, FLAGS, find_off_values, list_singles
 from contract.trial import follow, make_inputs, make_tensors, read_values, scale_lr, set_gradients, sizes_of
 
 PATHS = [("eager", "float64"), ("cpu", "float32")]
+RECORDED = {"ASGD": "ax"}
+"""States that a method makes for the user, beside the parameters."""
 
 
 def list_options(name):
@@ -35,7 +37,8 @@ def compute_result(name, options, inputs):
             optimizer.step()
         except descend.errors.NonFiniteError as error:
             return type(error).__name__, k
-    return b"".join(v.tobytes() for v in read_values(tensors))
+    made = [optimizer.state[p][RECORDED[name]] for p in tensors if name in RECORDED]
+    return b"".join(v.tobytes() for v in read_values([*tensors, *made]))
 
 
 def test_every_class_is_in_the_tables():

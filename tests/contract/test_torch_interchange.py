@@ -12,7 +12,7 @@ from contract.trial import make_inputs, make_tensors, read_values, set_gradients
 from reference.inputs import TAME
 
 HALF = 5
-HOST_STATES = {"mu_product"}
+HOST_STATES = {"mu_product", "eta", "mu"}
 """Scalars that torch keeps in the default dtype. Ours are float64, or no run would resume to the bit."""
 
 CASES = [
@@ -24,6 +24,8 @@ CASES = [
     ("Adam", {"amsgrad": True, "betas": (0.8, 0.7)}),
     ("AdamW", {"amsgrad": True, "weight_decay": 0.1}),
     ("NAdam", {"decoupled_weight_decay": True, "weight_decay": 0.1}),
+    ("Rprop", {"etas": (0.3, 1.5), "step_sizes": (5e-3, 2e-2)}),
+    ("ASGD", {"lambd": 0.1, "t0": 3.0, "weight_decay": 0.1}),
 ]
 
 

@@ -7,11 +7,13 @@ import torch
 from reference.inputs import EXTREME, STEPS, TAME, WIDE, gradients, parameters
 from reference.trajectory import METHODS, Reference, as_reals
 
-TORCH = ["SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "RAdam"]
+TORCH = ["SGD", "Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD"]
+DECAYING = [name for name in TORCH if name != "Rprop"]
+"""Those whose class in torch takes weight_decay."""
 
 CASES = [
     *((name, {}) for name in TORCH),
-    *((name, {"weight_decay": 0.1, "maximize": True}) for name in TORCH),
+    *((name, {"weight_decay": 0.1, "maximize": True}) for name in DECAYING),
     ("SGD", {"momentum": 0.9}),
     ("SGD", {"momentum": 0.9, "dampening": 0.3, "weight_decay": 0.1}),
     ("SGD", {"momentum": 0.9, "nesterov": True}),
@@ -30,6 +32,8 @@ CASES = [
     ("RAdam", {"betas": (0.5, 0.9), "eps": 0.1}),
     ("RAdam", {"betas": (0.9, 0.5)}),  # rho_inf = 3: never rectified
     ("RAdam", {"decoupled_weight_decay": True, "weight_decay": 0.1}),
+    ("Rprop", {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (5e-3, 0.2), "maximize": True}),
+    ("ASGD", {"lr": 0.1, "lambd": 0.1, "alpha": 0.5, "t0": 5.0}),
 ]
 
 
@@ -75,7 +79,8 @@ def test_extreme_gradients(method):
 
 @pytest.mark.parametrize("method", TORCH)
 def test_complex(method):
-    assert_same(method, {"weight_decay": 0.1}, dtype=np.complex128, sizes=TAME)
+    options = {"weight_decay": 0.1} if method in DECAYING else {}
+    assert_same(method, options, dtype=np.complex128, sizes=TAME)
 
 
 def test_clip_norm():

@@ -53,6 +53,17 @@ def test_sign_rules():
     assert p == 0.5
 
 
+@pytest.mark.parametrize("grad_averaging,share", [(False, 1.0), (True, 0.5)])
+def test_novograd(grad_averaging, share):
+    """Norms 5 and 10: v = 25, then 1/2 25 + 1/2 100; the decay enters the velocity, unscaled."""
+    options = {"lr": 1.0, "betas": (0.5, 0.5), "eps": 0.0, "grad_averaging": grad_averaging}
+    p, reference = steps("NovoGrad", (0, 0), [(3, 4), (6, 8)], **options)
+    assert reference.states[0]["exp_avg_sq"] == 62.5
+    np.testing.assert_allclose(p, -share * np.array([0.6, 0.8]) * (1.5 + 10 / 62.5**0.5), rtol=1e-14)
+    p, _ = steps("NovoGrad", (2, 0), [(3, 4)], weight_decay=0.1, **options)
+    np.testing.assert_allclose(p, np.array([2, 0]) - share * np.array([0.8, 0.8]), rtol=1e-14)
+
+
 def test_quasi_hyperbolic_momentum_between_sgd_and_momentum():
     """m = 1/2, then 5/4; a quarter of it and three quarters of g."""
     p, _ = steps("QHM", 0, [1, 2], lr=1.0, momentum=0.5, nu=0.25)

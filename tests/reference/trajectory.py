@@ -21,15 +21,18 @@ from . import (
     ademamix,
     adopt,
     aggmo,
+    asgd,
     lamb,
     lars,
     lion,
     mars,
     nadam,
+    novograd,
     qhadam,
     qhm,
     radam,
     rmsprop,
+    rprop,
     sgd,
     signsgd,
     signum,
@@ -64,6 +67,9 @@ METHODS: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     "AggMo": (aggmo, {}),
     "StableAdamW": (stableadamw, {"weight_decay": 0.2}),
     "SGDW": (sgd, {"momentum": 0.9, "momentum_form": "classical", "weight_decay": 1e-2}),
+    "NovoGrad": (novograd, {}),
+    "Rprop": (rprop, {}),
+    "ASGD": (asgd, {}),
 }
 """Class name -> the file with its formula, and the defaults in which the class differs from that file."""
 

@@ -3,10 +3,13 @@
 SOURCES: dict[str, str] = {
     "bernstein2018": "Bernstein, Wang, Azizzadenesheli, Anandkumar (2018). signSGD: compressed optimisation for "
     "non-convex problems. ICML. arXiv:1802.04434.",
+    "bottou2010": "Bottou (2010). Large-scale machine learning with stochastic gradient descent. COMPSTAT.",
     "chen2023": "Chen et al. (2023). Symbolic discovery of optimization algorithms. arXiv:2302.06675.",
     "dozat2016": "Dozat (2016). Incorporating Nesterov momentum into Adam. ICLR workshop.",
     "duchi2011": "Duchi, Hazan, Singer (2011). Adaptive subgradient methods for online learning and stochastic "
     "optimization. JMLR 12.",
+    "ginsburg2019": "Ginsburg et al. (2019). Stochastic gradient methods with layer-wise adaptive moments for "
+    "training of deep networks. arXiv:1905.11286.",
     "graves2013": "Graves (2013). Generating sequences with recurrent neural networks. arXiv:1308.0850.",
     "hinton2012": "Hinton (2012). Neural networks for machine learning, lecture 6.5: rmsprop.",
     "kingma2015": "Kingma, Ba (2015). Adam: a method for stochastic optimization. ICLR. arXiv:1412.6980.",
@@ -19,7 +22,11 @@ SOURCES: dict[str, str] = {
     "arXiv:2409.03137.",
     "polyak1964": "Polyak (1964). Some methods of speeding up the convergence of iteration methods. USSR Comput. "
     "Math. Math. Phys. 4.",
+    "polyak1992": "Polyak, Juditsky (1992). Acceleration of stochastic approximation by averaging. SIAM J. Control "
+    "Optim. 30.",
     "reddi2018": "Reddi, Kale, Kumar (2018). On the convergence of Adam and beyond. ICLR. arXiv:1904.09237.",
+    "riedmiller1993": "Riedmiller, Braun (1993). A direct adaptive method for faster backpropagation learning: the "
+    "RPROP algorithm. ICNN.",
     "robbins1951": "Robbins, Monro (1951). A stochastic approximation method. Ann. Math. Statist. 22.",
     "sutskever2013": "Sutskever, Martens, Dahl, Hinton (2013). On the importance of initialization and momentum in "
     "deep learning. ICML.",

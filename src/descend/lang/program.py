@@ -115,7 +115,8 @@ def compile_passes(step: StepGraph) -> Program:
     # what is watched costs no stream of its own: norms of p and of its move are taken where p is written
     used = {a for n in walk(roots) for a in n.args}
     due |= {n: stored["p"] + 1 for name, n in step.watched.items() if name != "grad" and n not in used}
-    tensor_pass = {k: max(due.get(n, 0), first) for k, n in tensor_states.items()}
+    read = {n.name: k for n, k in due.items() if n.op == "input"}  # no state is written before its old value is read
+    tensor_pass = {k: max(due.get(n, 0), read.get(k, 0), first) for k, n in tensor_states.items()}
     count = 1 + max([*stored.values(), *tensor_pass.values(), *(due[r] - 1 for r in reductions)])
     bodies = _settle_stores(coordinate, stored, {r: due[r] - 1 for r in reductions}, count)
 

@@ -13,15 +13,18 @@ from descend.rules.adan import adan
 from descend.rules.ademamix import ademamix
 from descend.rules.adopt import adopt
 from descend.rules.aggmo import aggmo
+from descend.rules.asgd import asgd
 from descend.rules.lamb import lamb
 from descend.rules.lars import lars
 from descend.rules.lion import lion
 from descend.rules.mars import mars
 from descend.rules.nadam import nadam
+from descend.rules.novograd import novograd
 from descend.rules.qhadam import qhadam
 from descend.rules.qhm import qhm
 from descend.rules.radam import radam
 from descend.rules.rmsprop import rmsprop
+from descend.rules.rprop import rprop
 from descend.rules.sgd import sgd
 from descend.rules.signsgd import signsgd
 from descend.rules.signum import signum
@@ -44,15 +47,18 @@ CATALOGUE: dict[str, type[Optimizer]] = {
     "AdEMAMix": optimizer(ademamix, name="AdEMAMix"),
     "ADOPT": optimizer(adopt, name="ADOPT"),
     "AggMo": optimizer(aggmo, name="AggMo"),
+    "ASGD": optimizer(asgd, name="ASGD", positional=("foreach", "maximize", "differentiable", "capturable")),
     "LAMB": optimizer(lamb, name="LAMB"),
     "LARS": optimizer(lars, name="LARS"),
     "Lion": optimizer(lion, name="Lion"),
     "MARS": optimizer(mars, name="MARS"),
     "NAdam": optimizer(nadam, name="NAdam", positional=("decoupled_weight_decay",)),
+    "NovoGrad": optimizer(novograd, name="NovoGrad"),
     "QHAdam": optimizer(qhadam, name="QHAdam"),
     "QHM": optimizer(qhm, name="QHM"),
     "RAdam": optimizer(radam, name="RAdam", positional=("decoupled_weight_decay",)),
     "RMSprop": optimizer(rmsprop, name="RMSprop", positional=("capturable", "foreach", "maximize", "differentiable")),
+    "Rprop": optimizer(rprop, name="Rprop"),
     "SGD": optimizer(sgd, name="SGD"),
     "SGDW": optimizer(sgdw, name="SGDW"),
     "SignSGD": optimizer(signsgd, name="SignSGD"),

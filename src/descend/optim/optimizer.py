@@ -137,7 +137,7 @@ class Optimizer(torch.optim.Optimizer):
             ParameterError: if a gradient cannot be served.
             NonFiniteError: if ``on_nonfinite`` asks to stop.
         """
-        arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((self, closure), {})
+        arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((self,) if closure is None else (self, closure), {})
         if self._optimizer_step_pre_hooks or torch_optimizer._global_optimizer_pre_hooks:
             arguments = self._run_pre_hooks(arguments)
             closure = arguments[0][1] if len(arguments[0]) > 1 else arguments[1].get("closure")
