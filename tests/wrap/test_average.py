@@ -151,6 +151,10 @@ def test_a_target_network(dtype):
         target.update()
         expected = 0.75 * expected + 0.25 * critic[0].weight.detach().float()
     assert target.network() is network
+    shared = network.get_parameter("0.weight").data_ptr()
+    target.update()
+    expected = 0.75 * expected + 0.25 * critic[0].weight.detach().float()
+    assert (network.get_parameter("0.weight").data_ptr() == shared) is (dtype == torch.float32)
     assert not network.training
     assert not any(p.requires_grad for p in network.parameters())
     torch.testing.assert_close(

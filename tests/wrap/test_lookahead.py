@@ -107,6 +107,18 @@ def test_groups_added_later_and_parameters_without_gradients():
     assert torch.equal(second.detach(), kept)
 
 
+def test_frozen_parameters_take_no_memory_until_they_are_unfrozen():
+    first, second = make_parameters()
+    second.requires_grad_(False)
+    optimizer = Lookahead(descend.SGD([first, second], lr=1.0), k=2)
+    feed([first], [np.ones((3, 2))])
+    optimizer.step()
+    assert list(optimizer.state_dict()["state"]) == [0]
+    second.requires_grad_(True)
+    optimizer.step()
+    assert list(optimizer.state_dict()["state"]) == [0, 1]
+
+
 @pytest.mark.parametrize("skip", ["on_nonfinite", "scaler"])
 def test_a_skipped_step_does_not_count(skip):
     p = nn.Parameter(torch.zeros(2))

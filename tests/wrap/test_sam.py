@@ -1,4 +1,4 @@
-"""SAM and ASAM against a float64 reference written from Foret et al. 2021, eq. 2, and Kwon et al. 2021, eq. 9."""
+"""SAM and ASAM against a float64 reference written from Foret et al. 2021, eq. 2, and Kwon et al. 2021, Algorithm 1."""
 
 import numpy as np
 import pytest

@@ -90,6 +90,20 @@ class Program:
         """Letters of all live states."""
         return self.streams[2:] + self.tensor_states
 
+    @cached_property
+    def chains(self) -> tuple[tuple[int, ...], ...]:
+        """Passes that need not wait for all tensors: within a chain, each waits for sums over single tensors only.
+
+        A backend may run a chain over a few tensors at a time, while they are still in the cache.
+        """
+        chains = [[0]]
+        for step in self.passes[1:]:
+            waits = any(n.rate is Rate.GROUP for n in step.columns) or (self.step.guarded and step.index == 1)
+            if waits:
+                chains.append([])
+            chains[-1].append(step.index)
+        return tuple(map(tuple, chains))
+
     @property
     def price(self) -> tuple[int, int, int]:
         """Passes, streams moved and states: what folding a zero must lower to be worth a program of its own."""

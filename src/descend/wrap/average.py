@@ -174,10 +174,6 @@ class WeightAverage(ABC):
         """
         if self._network is None:
             self._network = deepcopy(self.model).requires_grad_(False).eval()
-            theirs = {**dict(self._network.named_parameters()), **dict(self._network.named_buffers())}
-            for name, average in self._averages.items():
-                if theirs[name].dtype == average.dtype:
-                    theirs[name].data = average  # shared: an update needs no copy
             self._refresh_network()
         return self._network
 
@@ -188,6 +184,7 @@ class WeightAverage(ABC):
         theirs = {**dict(self._network.named_parameters()), **dict(self._network.named_buffers())}
         for name, average in self._averages.items():
             if theirs[name].data_ptr() != average.data_ptr() or theirs[name].device != average.device:
+                # Shared where the type is the same, so that most updates need no copy.
                 theirs[name].data = average.to(theirs[name].dtype)
         if self.buffers == "keep":
             for name, buffer in self.model.named_buffers():

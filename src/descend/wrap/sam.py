@@ -19,7 +19,7 @@ class SAM(Wrapper):
     """Sharpness-aware minimisation: the inner optimizer steps with the gradient at the worst point nearby.
 
     Foret, Kleiner, Mobahi & Neyshabur 2021, equation 2 with p = 2: the gradient is taken at θ + ρ g/‖g‖, the norm
-    over all parameters. With ``adaptive=True`` ASAM, Kwon, Kim, Park & Choi 2021, equation 9: at
+    over all parameters. With ``adaptive=True`` ASAM, Kwon, Kim, Park & Choi 2021, Algorithm 1: at
     θ + ρ T²g/‖Tg‖ with T = |θ| + eta, coordinate by coordinate. Two evaluations a step, in one of two forms::
 
         optimizer.step(closure)                     # the closure clears gradients, computes the loss, calls backward

@@ -103,6 +103,11 @@ class Wrapper(torch.optim.Optimizer):
     def found_inf(self) -> None:
         del self.optimizer.found_inf  # type: ignore[attr-defined]
 
+    @property
+    def _inner_copies(self) -> bool:
+        """Whether the inner optimizer copies tensors when it saves and loads; torch's shares them."""
+        return isinstance(self.optimizer, Optimizer | Wrapper)
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group to the inner optimizer."""
         self.optimizer.add_param_group(param_group)
@@ -164,8 +169,7 @@ class Wrapper(torch.optim.Optimizer):
         for hook in self._optimizer_state_dict_pre_hooks.values():
             hook(self)
         inner = self.optimizer.state_dict()
-        copied = isinstance(self.optimizer, Optimizer | Wrapper)  # torch's hand out their own tensors
-        state = {number: dict(e) if copied else deepcopy(e) for number, e in inner["state"].items()}
+        state = {number: dict(e) if self._inner_copies else deepcopy(e) for number, e in inner["state"].items()}
         groups = [{**deepcopy(group), **self._save_group()} for group in inner["param_groups"]]
         for own, saved in zip(self.param_groups, groups, strict=True):
             for p, number in zip(own["params"], saved["params"], strict=True):
@@ -179,7 +183,7 @@ class Wrapper(torch.optim.Optimizer):
         return result
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state that the same kind of wrapper around the same kind of optimizer has saved.
+        """Load a state that the same kind of wrapper around the same kind of optimizer has saved. Tensors are copied.
 
         Raises:
             CheckpointError: if it is another optimizer's, or of other parameters. Nothing is changed then.
@@ -215,7 +219,7 @@ class Wrapper(torch.optim.Optimizer):
                         )
                     )
         group = {key: state_dict["param_groups"][0][key] for key in self._per_group}
-        self.optimizer.load_state_dict(inner)
+        self.optimizer.load_state_dict(inner if self._inner_copies else deepcopy(inner))
         self._load(parameters, group)
         for hook in self._optimizer_load_state_dict_post_hooks.values():
             hook(self)

