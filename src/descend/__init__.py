@@ -9,13 +9,20 @@ Classes are named and called as in ``torch.optim``; ``descend.optimizer(rule)`` 
 
 from typing import Any
 
-from descend import schedules
+from descend import clip, schedules, wrap
+from descend.optim import lr_scheduler
 from descend.optim.catalogue import CATALOGUE, get, optimizers
 from descend.optim.factory import optimizer
 from descend.optim.optimizer import Optimizer
+from descend.optim.param_groups import groups
+from descend.optim.plateau import Plateau
+from descend.wrap import EMA, SAM, SWA, Lookahead
 
 __version__ = "0.1.0"
-__all__ = ["Optimizer", "compare", "get", "optimizer", "optimizers", "schedules", *CATALOGUE]
+__all__ = [
+    "EMA", "SAM", "SWA", "Lookahead", "Optimizer", "Plateau", "clip", "compare", "get", "groups", "lr_scheduler",
+    "optimizer", "optimizers", "schedules", "wrap", *CATALOGUE,
+]  # fmt: skip
 
 globals().update(CATALOGUE)
 

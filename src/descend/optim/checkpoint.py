@@ -89,7 +89,7 @@ def load(optimizer: "Optimizer", state_dict: dict[str, Any]) -> None:
         changed = hook(optimizer, state_dict)
         state_dict = state_dict if changed is None else changed
     saved = state_dict["param_groups"]
-    pairs = _match(optimizer, saved)
+    pairs = match(optimizer, saved)
     new_groups = [
         _load_group(optimizer, i, group, saved[i], bool(state_dict["state"]))
         for i, group in enumerate(optimizer.param_groups)
@@ -118,7 +118,7 @@ def load(optimizer: "Optimizer", state_dict: dict[str, Any]) -> None:
         hook(optimizer)
 
 
-def _match(optimizer: "Optimizer", saved: list[dict[str, Any]]) -> list[tuple[Tensor, int, str, int]]:
+def match(optimizer: "Optimizer", saved: list[dict[str, Any]]) -> list[tuple[Tensor, int, str, int]]:
     """Which saved number belongs to which parameter: by name where both sides have names, else by place.
 
     Raises:

@@ -18,13 +18,22 @@ from typing import Any, Literal
 from torch import Tensor
 from torch.nn import Module
 
+from descend import clip as clip
 from descend import schedules as schedules
+from descend import wrap as wrap
 from descend.compare import compare as compare
+from descend.optim import lr_scheduler as lr_scheduler
 from descend.optim.catalogue import get as get
 from descend.optim.catalogue import optimizers as optimizers
 from descend.optim.factory import optimizer as optimizer
 from descend.optim.optimizer import Optimizer as Optimizer
+from descend.optim.param_groups import groups as groups
+from descend.optim.plateau import Plateau as Plateau
 from descend.schedules import Schedule
+from descend.wrap import EMA as EMA
+from descend.wrap import SAM as SAM
+from descend.wrap import SWA as SWA
+from descend.wrap import Lookahead as Lookahead
 
 __version__: str
 

@@ -246,7 +246,7 @@ class Wrapper(torch.optim.Optimizer):
         """
         innermost = unwrap(self)
         if isinstance(innermost, Optimizer):
-            return [(p, number) for p, number, _, _ in checkpoint._match(innermost, saved)]
+            return [(p, number) for p, number, _, _ in checkpoint.match(innermost, saved)]
         own = self.param_groups
         sizes, wanted = [len(g["params"]) for g in saved], [len(g["params"]) for g in own]
         if sizes != wanted:
