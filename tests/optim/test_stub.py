@@ -20,5 +20,6 @@ def test_every_public_name_stands_in_it():
 def test_it_has_every_parameter_in_order():
     for name, cls in descend.optimizers().items():
         body = STUB.read_text().split(f"class {name}(Optimizer):", 1)[1].split("-> None", 1)[0]
-        written = [line.strip().split(":")[0] for line in body.splitlines() if ":" in line and line.startswith("        ")]
+        lines = [line.strip() for line in body.splitlines() if line.startswith("        ")]
+        written = [line.split(":")[0] for line in lines if ":" in line]
         assert written == list(inspect.signature(cls).parameters)
