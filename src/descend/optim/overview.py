@@ -1,0 +1,54 @@
+"""The page of all methods, written from the rules.
+
+python -m descend.optim.overview > docs/methods.md
+"""
+
+import sys
+
+from descend.lang.fold import build_program, fold_zeros, split_options
+from descend.lang.rule import Rule
+from descend.lang.weave import default_structure
+from descend.optim.catalogue import optimizers
+from descend.optim.explain import price
+from descend.optim.options import DECAYS
+
+ABOUT = (
+    "Every method has everything that is woven around a formula: float64, float32, bfloat16, float16 and complex "
+    "parameters (computed in float32 at least), compiled kernels on CPU and torch operations elsewhere, closures, "
+    "`GradScaler`, `maximize`, `clip_norm`, `clip_value`, `on_nonfinite`, `metrics`, schedules of any number, and weight "
+    f"decay as {', '.join(f'`{d}`' for d in DECAYS)}. Sparse gradients are refused by name everywhere. The table says "
+    "where they differ, at default options and for float32 parameters."
+)
+HEAD = f"""# The methods
+
+Written by `python -m descend.optim.overview` from the rules themselves; a test compares it with them.
+
+{ABOUT}
+
+| class | decay=None means | passes | bytes moved | state bytes | remembers | source |
+|---|---|---|---|---|---|---|
+"""
+
+
+def write_overview() -> str:
+    """The text of ``docs/methods.md``."""
+    lines = [_describe(name, cls.rule) for name, cls in optimizers().items()]
+    formulas = [f"## {name}\n\n```\n{cls.rule.text()}\n```\n" for name, cls in optimizers().items()]
+    return HEAD + "\n".join(lines) + "\n\nBytes are for one coordinate and one step.\n\n" + "\n".join(formulas)
+
+
+def _describe(name: str, rule: Rule) -> str:
+    costs = price(rule)
+    structure = default_structure(rule)
+    _, numbers = split_options(rule, rule.defaults)
+    zeros = frozenset(k for k, v in numbers.items() if v == 0 and k not in ("lr", "weight_decay"))
+    states = [rule.states[letter] for letter in build_program(rule, fold_zeros(rule, structure, zeros)).states]
+    kept = ", ".join(f"`{s.key}`" + (" (one number a tensor)" if s.rate == "tensor" else "") for s in states)
+    decay = {"l2": "L2", "own": "inside the update", None: "none"}.get(rule.decay, rule.decay)
+    moved = sum(c.bytes_read + c.bytes_written for c in costs)
+    held = 4 * sum(s.rate == "coordinate" for s in states)
+    return f"| `{name}` | {decay} | {len(costs)} | {moved} | {held} | {kept or 'nothing'} | {' '.join(rule.sources)} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(write_overview())
