@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from descend.lang.words import WORDS as WORD_TABLE
 from descend.schedules import (
     Schedule,
     cosine,
@@ -22,10 +23,17 @@ from descend.schedules import (
 )
 from schedules.built import built
 
-WORDS = {
-    "min": min, "max": max, "exp": math.exp, "cos": math.cos, "log": math.log, "sqrt": math.sqrt, "floor": math.floor,
-    "π": math.pi,
-}  # fmt: skip
+# The language's own words, which take 0, infinity and NaN: a line stands also where its value is not taken.
+SPELLED = {
+    "min": "minimum",
+    "max": "maximum",
+    "exp": "exp",
+    "cos": "cos",
+    "log": "log",
+    "sqrt": "sqrt",
+    "floor": "floor",
+}
+WORDS = {"π": math.pi, **{printed: WORD_TABLE[word].evaluate for printed, word in SPELLED.items()}}
 SIGNS = str.maketrans({"·": "*", "−": "-", "⌊": "floor(", "⌋": ")", "√": "sqrt", "^": "**", "≤": "<="})
 SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
@@ -37,7 +45,10 @@ def read(text: str, k: int) -> float:
         name, formula = line.translate(SIGNS).translate(SUBSCRIPTS).split(" = ", 1)
         # "(a if c, b if d, else e)": a comma ends each condition, and no condition has a comma inside.
         formula = re.sub(r"if ([^,]*), (?:else )?", r"if \1 else ", formula)
-        names[name] = eval(formula, dict(WORDS), names)
+        try:
+            names[name] = eval(formula, dict(WORDS), names)
+        except ArithmeticError:  # a line stands also where its value is not taken; NaN tells if it is
+            names[name] = math.nan
     return names["s(k)"]
 
 

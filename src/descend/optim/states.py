@@ -8,6 +8,7 @@ from torch import Tensor
 
 from descend.backends.base import WORK, as_real
 from descend.lang.rule import State
+from descend.optim.numbers import plain
 
 
 def _telling(name: str) -> Any:
@@ -99,13 +100,16 @@ def allocate_state(state: State, p: Tensor, group: dict[str, Any]) -> Tensor:
         group: where a start value that is a hyper-parameter is found.
     """
     start = group[state.start] if isinstance(state.start, str) and state.start != "p" else state.start
+    # a start value that requires gradients stays in the graph of a differentiable step
+    if isinstance(start, Tensor) and not start.requires_grad:
+        start = plain(start)
     if state.rate == "tensor":
-        return torch.tensor(float(start), dtype=torch.float64)
+        return torch.full((), start, dtype=torch.float64) if not isinstance(start, Tensor) else start.double().clone()
     if start == "p":
         return p.detach().to(state_dtype(p), copy=True)
     made = torch.empty_like(p, dtype=state_dtype(p), memory_format=torch.preserve_format, requires_grad=False)
     # both parts of a complex state are filled: a rule sees pairs of reals
-    as_real(made).fill_(float(start))
+    as_real(made).fill_(start)
     return made
 
 
