@@ -104,7 +104,7 @@ def allocate_state(state: State, p: Tensor, group: dict[str, Any]) -> Tensor:
     if isinstance(start, Tensor) and not start.requires_grad:
         start = plain(start)
     if state.rate == "tensor":
-        return torch.full((), start, dtype=torch.float64) if not isinstance(start, Tensor) else start.double().clone()
+        return start.double().clone() if isinstance(start, Tensor) else torch.tensor(float(start), dtype=torch.float64)
     if start == "p":
         return p.detach().to(state_dtype(p), copy=True)
     made = torch.empty_like(p, dtype=state_dtype(p), memory_format=torch.preserve_format, requires_grad=False)
