@@ -15,7 +15,11 @@ def make(name, groups, group_of, steps):
     made = getattr(descend, name).rule
     program = build_program(made, default_structure(made))
     rows = Rows(
-        program, groups, group_of, np.array(steps, np.float32), lambda g: {"momentum": 0.9, "dampening": 0.0, **g}
+        program,
+        groups,
+        group_of,
+        np.array(steps, np.float32),
+        lambda g: {**dict.fromkeys(program.inputs, 0.0), "momentum": 0.9, **g},
     )
     return rows, program
 
@@ -27,7 +31,6 @@ def column(rows, program, name):
 def test_equal_steps_share_a_row():
     rows, program = make("Adam", [{"lr": 0.1}], [0, 0, 0], [4, 4, 4])
     rows.assign(np.array([True, True, True]))
-    rows.advance()
     assert rows.count == 1 and rows.of_tensor.tolist() == [0, 0, 0]
     assert column(rows, program, "lr") == [0.1] and column(rows, program, "t") == [5]
 
@@ -35,7 +38,6 @@ def test_equal_steps_share_a_row():
 def test_a_row_for_each_group_and_step_count():
     rows, program = make("Adam", [{"lr": 0.1}, {"lr": 0.2}], [0, 1, 0, 1, 1], [4, 4, 2, 4, 0])
     rows.assign(np.array([True, True, True, True, False]))
-    rows.advance()
     assert rows.count == 3
     assert rows.of_tensor[1] == rows.of_tensor[3] and rows.of_tensor[4] == -1
     found = [

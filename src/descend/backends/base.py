@@ -37,6 +37,7 @@ class Batch:
         grads: their gradients this step; None where a tensor is skipped.
         states: for each state letter its tensor for each parameter; None before the first step. Tensor-rate
             states are 0-d float64.
+        steps: number of steps done by each parameter, float32.
         rows: row of the input table for each parameter; -1 where it is skipped.
         inputs: the input table, float64: one row for each distinct pair of group values and step count.
         row_count: rows in use.
@@ -48,6 +49,7 @@ class Batch:
     params: list[Tensor]
     grads: list[Tensor | None]
     states: dict[str, list[Tensor | None]]
+    steps: np.ndarray
     rows: np.ndarray
     inputs: np.ndarray
     row_count: int = 0
@@ -65,6 +67,9 @@ class Runner(Protocol):
 
     def run(self, index: int) -> None:
         """Run one pass."""
+
+    def commit(self) -> None:
+        """Count the step: ``steps`` of each tensor that took it, and the number of the next step in each row."""
 
     def read(self, node: Node) -> list[float]:
         """A tensor value or a reduction for each tensor, as the last step left it."""

@@ -92,6 +92,13 @@ class EagerRunner:
             if row >= 0:
                 self._step_tensor(step, j, self._rows[row], totals)
 
+    def commit(self) -> None:
+        """Count the step."""
+        batch = self.batch
+        batch.steps[batch.rows >= 0] += 1
+        if "t" in batch.program.inputs:
+            batch.inputs[: batch.row_count, batch.program.inputs.index("t")] += 1
+
     def read(self, node: Node) -> list[float]:
         """A tensor value or a reduction for each tensor, as the last step left it."""
         return [float(slots.get(node, 0.0)) for slots in self._slots]

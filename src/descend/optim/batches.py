@@ -1,7 +1,7 @@
 """Batches: the optimizer's tensors sorted by device, dtype and structure, each batch with the runner that steps it."""
 
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,18 +64,17 @@ class Unit:
         groups = [next(m[1] for m in members if m[0] == i) for i in indices]
         order = {g: i for i, g in enumerate(indices)}
         self.rows = Rows(program, groups, [order[m[0]] for m in members], steps.numpy(), read)
-        self.batch = Batch(program, params, [], states, self.rows.of_tensor, self.rows.inputs)
+        self.batch = Batch(program, params, [], states, steps.numpy(), self.rows.of_tensor, self.rows.inputs)
         self.runner: Runner = EagerRunner(self.batch, differentiable=differentiable)
         if backend == "cpu":
             self.runner = cpu.CpuRunner(self.batch, rule.name)
             self.runner.set_params(list(map(Tensor.data_ptr, params)))
         self._groups = [m[1] for m in members]
         self._home, self._spans, self._differentiable = home, spans, differentiable
+        self._watched = params
         self._places = self._find_places()
         self._sizes = list(map(Tensor.numel, params))
         self._bytes = np.array(self._sizes, np.int64) * params[0].element_size()
-        self._kept: list[Tensor] = []
-        self._kept_at: list[int] = []
         self._mask: list[bool] = []
         self._grads_at: list[int] = []
         self._apart: set[tuple[int, ...]] = set()
@@ -98,8 +97,6 @@ class Unit:
             raise Moved
         mask = [g is not None for g in grads]
         if isinstance(self.runner, cpu.CpuRunner):
-            if list(map(Tensor.data_ptr, self._kept)) != self._kept_at:
-                raise Moved
             self.batch.grads = self._locate_grads(self.runner, grads, mask)
         else:
             self._check_grads(grads)
@@ -109,17 +106,17 @@ class Unit:
             self._mask = mask
 
     def begin(self, totals: Totals) -> None:
-        """Fill the rows for this step and hand them to the runner."""
-        if self.rows.advance():
-            self.runner.set_rows()
-        self.batch.row_count = self.rows.count
+        """Hand this step's rows to the runner."""
+        if self.rows.notice_edits():
+            self._hand_over_rows()
         if self._differentiable:
             self.batch.live_inputs = self.rows.live()
         self.runner.begin(totals)
 
     def commit(self) -> None:
         """The step has been taken: count it."""
-        self.rows.count_step(self._mask)
+        self.runner.commit()
+        self.rows.take_over_count()
         self.batch.grads = []
 
     def count_nonfinite(self) -> list[tuple[str, int]]:
@@ -129,9 +126,9 @@ class Unit:
         return [(label, int(n)) for label, n, row in zip(self.labels, counts, rows, strict=True) if row >= 0 and n]
 
     def _find_places(self) -> list[Any]:
-        """What must not change under a plan: addresses, and on other backends also shapes and dtypes."""
+        """What must not change under a plan: addresses, of states too, and on other backends shapes and dtypes."""
         if self.backend == "cpu":
-            return list(map(Tensor.data_ptr, self.params))
+            return list(map(Tensor.data_ptr, self._watched))
         return [(p.dtype, p.shape, find_stretch(p)[0]) for p in self.params]
 
     def _activate(self, mask: list[bool]) -> None:
@@ -148,9 +145,14 @@ class Unit:
                     self.rows.any_fresh = self.rows.fresh[j] = True
         if isinstance(self.runner, cpu.CpuRunner):
             self.runner.set_states()
-            self._kept = [s for states in self.batch.states.values() for s in states if s is not None]
-            self._kept_at = list(map(Tensor.data_ptr, self._kept))
+            kept = [s for states in self.batch.states.values() for s in states if s is not None]
+            self._watched = [*self.params, *kept]
+            self._places = self._find_places()
         self.rows.assign(np.array(mask, bool))
+        self._hand_over_rows()
+
+    def _hand_over_rows(self) -> None:
+        self.batch.row_count = self.rows.count
         self.runner.set_rows()
 
     def _locate_grads(self, runner: cpu.CpuRunner, grads: list[Tensor | None], mask: list[bool]) -> list[Tensor | None]:
@@ -159,7 +161,7 @@ class Unit:
         Layouts are checked in every step: the next gradient often takes the memory, and the object, of the last.
         """
         whole = all(mask)
-        present = cast(list[Tensor], grads) if whole else [g for g in grads if g is not None]
+        present: Any = grads if whole else [g for g in grads if g is not None]
         sizes = self._sizes if whole else [n for n, m in zip(self._sizes, mask, strict=True) if m]
         try:
             addresses = list(map(Tensor.data_ptr, present))

@@ -3,7 +3,6 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import nullcontext
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -192,10 +191,11 @@ class Optimizer(torch.optim.Optimizer):
             unit.begin(plan.totals)
         guarded = self.wide["on_nonfinite"] != "apply"
         for index in range(plan.passes):
-            with torch.set_grad_enabled(plan.differentiable) if plan.eager else nullcontext():
-                for unit in units:
-                    if index < len(unit.program.passes):
-                        unit.runner.run(index)
+            if plan.eager:
+                with torch.set_grad_enabled(plan.differentiable):
+                    self._run_pass(units, index)
+            else:
+                self._run_pass(units, index)
             if index == 0 and float(plan.totals[0]) != 0.0:
                 self._meet_nonfinite(units)
                 if guarded:
@@ -204,6 +204,12 @@ class Optimizer(torch.optim.Optimizer):
         for unit in units:
             unit.commit()
         self.clock.advance()
+
+    @staticmethod
+    def _run_pass(units: list[Unit], index: int) -> None:
+        for unit in units:
+            if index < len(unit.program.passes):
+                unit.runner.run(index)
 
     def _ready(self, unscale: bool) -> StepPlan:
         """A plan that holds for this step, with its gradients taken over."""

@@ -8,6 +8,8 @@ import numpy as np
 from descend.lang.program import Program
 from descend.optim.numbers import plain
 
+_OWN = ("t", "fresh")
+"""Inputs that belong to rows rather than to groups."""
 Read = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -63,40 +65,40 @@ class Rows:
         self.of_tensor[at] = inverse.reshape(-1)
         self.count = len(distinct)
         self._first = at[first]
+        if self._at_t is not None:
+            self.inputs[: self.count, self._at_t] = self._steps[self._first] + 1
         owners = self._group_of[self._first]
         self._rows_of = {id(g): np.flatnonzero(owners == i) for i, g in enumerate(self.groups)}
         for group in self.groups:
             self.refresh(group)
+        self._write_fresh()
 
     def refresh(self, group: dict[str, Any]) -> None:
         """Write a group's numbers into its rows, if it has any here."""
         rows = self._rows_of.get(id(group))
         if rows is not None and len(rows):
             numbers = self._read(group)
-            self.inputs[rows] = [plain(numbers.get(name, 0.0)) for name in self._names]
+            for at, name in enumerate(self._names):
+                if name not in _OWN:
+                    self.inputs[rows, at] = plain(numbers[name])
 
-    def advance(self) -> bool:
-        """Write this step's number, and which states are fresh, into every row.
-
-        Returns:
-            Whether rows were given out anew, because a step count was edited in place.
-        """
+    def notice_edits(self) -> bool:
+        """Give out rows anew if a step count was edited in place; returns whether it was."""
         edited = self._steps.tobytes() != self._counted
         if edited:
             self.assign(self.of_tensor >= 0)
-        if self._at_t is not None:
-            self.inputs[: self.count, self._at_t] = self._steps[self._first] + 1
-        if self._at_fresh is not None:
-            self.inputs[: self.count, self._at_fresh] = self.fresh[self._first]
         return edited
 
-    def count_step(self, active: list[bool]) -> None:
-        """The step has been taken by the active tensors: theirs is one more, and no state is fresh any longer."""
-        self._steps += 1 if all(active) else np.array(active, self._steps.dtype)
+    def take_over_count(self) -> None:
+        """The runner has counted a step: no state of a tensor that took it is fresh any longer."""
         self._counted = self._steps.tobytes()
         if self.any_fresh:
-            self.fresh[np.array(active)] = False
-            self.any_fresh = False
+            self.fresh[self.of_tensor >= 0] = self.any_fresh = False
+            self._write_fresh()
+
+    def _write_fresh(self) -> None:
+        if self._at_fresh is not None:
+            self.inputs[: self.count, self._at_fresh] = self.fresh[self._first]
 
     def live(self) -> list[list[Any]]:
         """The rows as the user gave them, tensors that require gradients included."""
@@ -104,5 +106,5 @@ class Rows:
         for r in range(self.count):
             numbers = self._read(self.groups[self._group_of[self._first[r]]])
             own = dict(zip(self._names, self.inputs[r].tolist(), strict=True))
-            rows.append([numbers.get(n, own[n]) if n not in ("t", "fresh") else own[n] for n in self._names])
+            rows.append([numbers.get(n, own[n]) if n not in _OWN else own[n] for n in self._names])
         return rows

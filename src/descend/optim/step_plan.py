@@ -124,7 +124,8 @@ class StepPlan:
     def zero_totals(self) -> None:
         """Forget the last step's sums over all tensors."""
         if isinstance(self.totals, np.ndarray):
-            self.totals.fill(0.0)
+            if len(self.totals) > 1 or self.totals[0] != 0.0:
+                self.totals.fill(0.0)
         else:
             self.totals = [0.0] * len(self.totals)
 

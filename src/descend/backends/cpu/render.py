@@ -9,6 +9,8 @@ For each pass ``k`` the module has
     share_k, pool_k             run_k on a thread of the OpenMP team, or of a pool, with the caller's float state
     stage_k(context)            all of it, the middle part on torch's own OpenMP team where threads > 1
 
+and ``commit(context)``, which counts the step of every tensor that took it.
+
 The context is an array of int64 (``CONTEXT`` names its fields); tensors are columns of an int64 table.
 """
 
@@ -123,6 +125,9 @@ def render(program: Program, storage: Storage, machine: str) -> str:
             _render_finish(program, step),
             template.STAGE.format(k=step.index, **float_state),
         ]
+    at = program.inputs.index("t") if "t" in program.inputs else None
+    advance = "" if at is None else template.ADVANCE
+    parts.append(template.COMMIT.format(inputs=len(program.inputs), number=at or 0, advance=advance))
     return "\n".join(parts)
 
 

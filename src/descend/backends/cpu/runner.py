@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import os
+from array import array
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from descend.lang.program import Program
 SERIAL_BELOW = 30_000
 """Coordinates below which a launch on several threads costs more than it saves (measured)."""
 
-_ROWS, _TOTALS, _THREADS, _FIRST, _LAST = map(CONTEXT.index, ("rows", "totals", "threads", "first", "last"))
+_FIRST, _LAST = map(CONTEXT.index, ("first", "last"))
 
 BLOCK = 1 << 18
 """Coordinates that a chain of passes runs over together, so that the second finds them in the cache: LAMB on
@@ -52,6 +53,7 @@ class CpuRunner:
         self.kernel = load_kernel(program, batch.params[0].dtype, name)
         void = ctypes.c_void_p
         self._stages = [self.kernel.function(f"stage_{k}", void) for k in range(self.kernel.passes)]
+        self._commit = self.kernel.function("commit", void)
         count = len(batch.params)
         width = 2 if batch.params[0].is_complex() else 1
         sizes = np.array([p.numel() * width for p in batch.params], np.int64)
@@ -60,6 +62,7 @@ class CpuRunner:
         self._chunk_tensor = np.repeat(np.arange(count, dtype=np.int32), chunks)
         self._table = np.zeros((TABLE_HEAD + len(program.streams) + len(program.tensor_states), count), np.int64)
         self._table[1] = sizes
+        self._grad_words = memoryview(self._table[TABLE_HEAD + 1]).cast("B").cast("q")
         self._serial = int(sizes.sum()) < SERIAL_BELOW
         self._totals: Totals = np.zeros(0)
         self._uniforms = np.zeros((count, len(program.columns)))
@@ -67,16 +70,18 @@ class CpuRunner:
         self._partials = np.zeros((int(chunks.sum()), len(program.slots)))
         self._context = np.zeros(len(CONTEXT), np.int64)
         self._address = self._context.ctypes.data
-        self._pid = 0
+        self._pid = self._threads = 0
         self._chains = {chain[0]: chain for chain in program.chains}
-        self._whole, self._blocks = [(0, count)], _cut_blocks(sizes.tolist())
+        self._blocks = _cut_blocks(sizes.tolist())
         self._fixed = {
             "tensors": count,
+            "last": count,
             "table": self._table.ctypes.data,
             "chunk_tensor": self._chunk_tensor.ctypes.data,
             "chunk_first": self._first.ctypes.data,
             "inputs": batch.inputs.ctypes.data,
             "uniforms": self._uniforms.ctypes.data,
+            "steps": batch.steps.ctypes.data,
             "slots": self._slots.ctypes.data,
             "partials": self._partials.ctypes.data,
         }
@@ -92,7 +97,7 @@ class CpuRunner:
 
     def set_grads(self, addresses: list[int]) -> None:
         """Where the gradients lie; 0 for a tensor that is skipped."""
-        self._table[TABLE_HEAD + 1] = addresses
+        self._grad_words[:] = array("q", addresses)
 
     def set_states(self) -> None:
         """Take over where the states lie, after one was allocated or replaced."""
@@ -103,19 +108,20 @@ class CpuRunner:
     def set_rows(self) -> None:
         """Take over which row each tensor has."""
         self._table[0] = self.batch.rows
+        self._put("rows", self.batch.row_count)
 
     def begin(self, totals: Totals) -> None:
-        """Take over how many rows there are, where totals go, and this process's threads."""
-        context = self._context
-        context[_ROWS] = self.batch.row_count
+        """Take over where totals go, and this process's threads."""
         if totals is not self._totals:
             assert isinstance(totals, np.ndarray)
             self._totals = totals
-            context[_TOTALS] = totals.ctypes.data
+            self._put("totals", totals.ctypes.data)
         if self._pid != os.getpid():
             self._find_team()
-        self._threads = 1 if self._serial else min(torch.get_num_threads(), len(self._chunk_tensor))
-        context[_THREADS] = self._threads
+        threads = 1 if self._serial else min(torch.get_num_threads(), len(self._chunk_tensor))
+        if threads != self._threads:
+            self._threads = threads
+            self._put("threads", threads)
 
     def _find_team(self) -> None:
         self._pid = os.getpid()
@@ -129,10 +135,15 @@ class CpuRunner:
     def run(self, index: int) -> None:
         """Run the chain that begins with a pass, block by block; the chain's other passes are done with it."""
         chain = self._chains.get(index, ())
-        for first, last in self._blocks if len(chain) > 1 else self._whole:
+        if len(chain) <= 1:
+            for k in chain:
+                self._run_pass(k)
+            return
+        for first, last in self._blocks:
             self._context[_FIRST], self._context[_LAST] = first, last
             for k in chain:
                 self._run_pass(k)
+        self._context[_FIRST], self._context[_LAST] = 0, len(self.batch.params)
 
     def _run_pass(self, index: int) -> None:
         if self._threads == 1 or self._has_team:
@@ -142,6 +153,10 @@ class CpuRunner:
         self.kernel.function(f"enter_{index}", void)(self._address)
         team.run_on_pool(self.kernel.function(f"pool_{index}", void, word, word), self._address, self._threads)
         self.kernel.function(f"finish_{index}", void)(self._address)
+
+    def commit(self) -> None:
+        """Count the step, in compiled code: a cold NumPy operation after a backward pass takes 5 us."""
+        self._commit(self._address)
 
     def read(self, node: Node) -> list[float]:
         """A tensor value or a reduction for each tensor, as the last step left it."""

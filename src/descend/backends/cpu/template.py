@@ -13,6 +13,7 @@ CONTEXT = (
     "chunk_first",  # int64 [T + 1]: number of the tensor's first chunk
     "inputs",  # float64 [rows][inputs]: host inputs
     "uniforms",  # float64 [rows][columns]
+    "steps",  # float32 [T]: steps done by each tensor
     "slots",  # float64 [T][slots]
     "partials",  # float64 [chunks][slots]
     "totals",  # float64 [totals]: sums over all tensors of the optimizer
@@ -35,6 +36,55 @@ def _field(name: str, kind: str = "i64") -> str:
 
 INTRINSICS = {"x86_64": "declare void @llvm.x86.sse.stmxcsr(ptr)\ndeclare void @llvm.x86.sse.ldmxcsr(ptr)"}
 """What a processor family's part of the text calls."""
+
+COMMIT = (
+    """
+define void @commit(ptr %ctx) {{
+entry:
+"""
+    + _field("tensors")
+    + _field("rows")
+    + _field("table", "ptr")
+    + _field("inputs", "ptr")
+    + _field("steps", "ptr")
+    + """  br label %head
+head:
+  %j = phi i64 [ 0, %entry ], [ %j.next, %next ]
+  %some = icmp slt i64 %j, %tensors
+  br i1 %some, label %find, label %row.head
+find:
+  %row.p = getelementptr i64, ptr %table, i64 %j
+  %row = load i64, ptr %row.p
+  %absent = icmp slt i64 %row, 0
+  br i1 %absent, label %next, label %work
+work:
+  %step.p = getelementptr float, ptr %steps, i64 %j
+  %step = load float, ptr %step.p
+  %step.next = fadd float %step, 1.0
+  store float %step.next, ptr %step.p
+  br label %next
+next:
+  %j.next = add i64 %j, 1
+  br label %head
+row.head:
+  %r = phi i64 [ 0, %head ], [ %r.next, %row.work ]
+  %row.some = icmp slt i64 %r, %rows
+  br i1 %row.some, label %row.work, label %exit
+row.work:
+  %x.m = mul i64 %r, {inputs}
+  %x.t = add i64 %x.m, {number}
+  %t.p = getelementptr double, ptr %inputs, i64 %x.t
+  {advance}
+  %r.next = add i64 %r, 1
+  br label %row.head
+exit:
+  ret void
+}}
+"""
+)
+"""Counts the step: of each tensor that took it, and the number of the next in each row."""
+
+ADVANCE = "%t = load double, ptr %t.p\n  %t.next = fadd double %t, 1.0\n  store double %t.next, ptr %t.p"
 
 SPAN = """
 define internal void @span_{k}({pointers}ptr noalias nocapture readonly %u, ptr noalias nocapture readonly %s,
