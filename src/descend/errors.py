@@ -80,9 +80,9 @@ def message(what: str, *, got: object = None, allowed: str = "", do: str = "") -
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``Did you mean 'x'?`` for the closest known name, else the list of known names."""
-    names = sorted(set(known))
-    close = get_close_matches(str(name), names, n=1, cutoff=0.6)
-    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(names)}."
+    names = {n.lower(): n for n in sorted(set(known), reverse=True)}
+    close = get_close_matches(str(name).lower(), names, n=1, cutoff=0.6)
+    return f"Did you mean {names[close[0]]!r}?" if close else f"Known: {', '.join(sorted(names.values()))}."
 
 
 def missing_extra(package: str, extra: str, purpose: str) -> MissingExtraError:
