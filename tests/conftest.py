@@ -1,11 +1,18 @@
 """What all tests share: imports between test folders, and a report on the kernels that a session compiled."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# No deadlines on shared machines. CI tries the same examples in every run; at a desk they differ each time.
+settings.register_profile("desk", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 _KERNELS = "descend_kernels"
 

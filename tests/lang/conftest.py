@@ -2,10 +2,6 @@
 
 import pytest
 import torch
-from hypothesis import settings
-
-settings.register_profile("calm", deadline=None)
-settings.load_profile("calm")
 
 
 @pytest.fixture(autouse=True, scope="module")
