@@ -1,4 +1,4 @@
-"""One thread for the small tensors here, and no deadlines: other processes make both unpredictable."""
+"""One thread for the small tensors here: other processes make parallel regions slow."""
 
 import pytest
 import torch
