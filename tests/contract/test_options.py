@@ -7,7 +7,7 @@ import pytest
 
 import descend
 from contract.cases import CLASSES, FLAGS, find_off_values, list_singles
-from contract.trial import follow, make_inputs, make_tensors, read_values, scale_lr, set_gradients, sizes_of
+from contract.trial import assert_follows, make_inputs, make_tensors, read_values, scale_lr, set_gradients, sizes_of
 
 PATHS = [("eager", "float64"), ("cpu", "float32")]
 RECORDED = {"ASGD": "ax"}
@@ -66,11 +66,11 @@ def _single_id(case):
 @pytest.mark.parametrize("case", [(n, *s) for n in CLASSES for s in list_singles(n, woven=False)], ids=_single_id)
 def test_own_option(case, backend, dtype):
     name, option, off = case
-    follow(name, {**off.base, option: off.value}, dtype, backend, sizes=sizes_of(off.inputs))
+    assert_follows(name, {**off.base, option: off.value}, dtype, backend, sizes=sizes_of(off.inputs))
 
 
 @pytest.mark.parametrize("case", [(n, *s) for n in CLASSES for s in list_singles(n, woven=True)], ids=_single_id)
 def test_woven_option(case):
     """On eager for every class; the compiled kernels of these are in the pairwise sample."""
     name, option, off = case
-    follow(name, {**off.base, option: off.value}, "float64", "eager", sizes=sizes_of(off.inputs))
+    assert_follows(name, {**off.base, option: off.value}, "float64", "eager", sizes=sizes_of(off.inputs))

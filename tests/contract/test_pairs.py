@@ -3,7 +3,7 @@
 import pytest
 
 from contract.cases import CLASSES, sample_pairs
-from contract.trial import follow
+from contract.trial import assert_follows
 from reference.inputs import TAME
 
 SETS = 6
@@ -13,4 +13,4 @@ SETS = 6
 @pytest.mark.parametrize("number", range(SETS))
 @pytest.mark.parametrize("name", CLASSES)
 def test_options_together(name, number, backend, dtype):
-    follow(name, sample_pairs(name, SETS)[number], dtype, backend, sizes=TAME)
+    assert_follows(name, sample_pairs(name, SETS)[number], dtype, backend, sizes=TAME)

@@ -8,7 +8,7 @@ import torch
 
 import descend
 from contract.cases import BACKENDS, TORCH, list_singles
-from contract.trial import follow, make_inputs, make_tensors, read_values, scale_lr, set_gradients
+from contract.trial import assert_follows, make_inputs, make_tensors, read_values, scale_lr, set_gradients
 from reference.inputs import EXTREME, STEPS, WIDE
 
 HOLDS_OUT_LONGER = {"NAdam"}
@@ -80,4 +80,4 @@ def test_overflow_in_float32(name, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", sorted(HOLDS_OUT_LONGER))
 def test_no_overflow_where_torch_has_one(name, backend):
-    follow(name, {}, "float32", backend, sizes=EXTREME)
+    assert_follows(name, {}, "float32", backend, sizes=EXTREME)

@@ -6,7 +6,7 @@ import torch
 
 import descend
 from contract.cases import BACKENDS, CLASSES, EXACT, TORCH
-from contract.trial import follow, make_inputs, make_tensors, read_values, set_gradients
+from contract.trial import assert_follows, make_inputs, make_tensors, read_values, set_gradients
 from reference.inputs import EXTREME, TAME
 from reference.trajectory import Reference
 
@@ -16,13 +16,13 @@ from reference.trajectory import Reference
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", CLASSES)
 def test_defaults(name, dtype, backend, at_zero):
-    follow(name, {}, dtype, backend, at_zero=at_zero)
+    assert_follows(name, {}, dtype, backend, at_zero=at_zero)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", CLASSES)
 def test_extreme_gradients_in_float64(name, backend):
-    follow(name, {}, "float64", backend, sizes=EXTREME)
+    assert_follows(name, {}, "float64", backend, sizes=EXTREME)
 
 
 @pytest.mark.parametrize("backend,dtype,decay", [("eager", "float64", "independent"), ("cpu", "float32", None)])
@@ -34,15 +34,15 @@ def test_groups_with_values_of_their_own(name, backend, dtype, decay):
         {"tensors": [2, 5], "lr": 0.07, "weight_decay": 0.2},
         {"tensors": [1, 4, 6, 7], "lr": 0.002, "weight_decay": 0.0},
     ]
-    follow(name, {"weight_decay": 0.1, "decay": decay}, dtype, backend, groups=groups, sizes=TAME)
+    assert_follows(name, {"weight_decay": 0.1, "decay": decay}, dtype, backend, groups=groups, sizes=TAME)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", TORCH)
 def test_complex(name, backend):
     """Complex tensors are pairs of reals, at rest and in every state."""
-    follow(name, {}, "complex64", backend)
-    follow(name, {"weight_decay": 0.1}, "complex64", backend, sizes=TAME)
+    assert_follows(name, {}, "complex64", backend)
+    assert_follows(name, {"weight_decay": 0.1}, "complex64", backend, sizes=TAME)
 
 
 @pytest.fixture
@@ -54,14 +54,14 @@ def two_threads():
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_sizes_that_are_shared_between_threads(name, two_threads):
-    follow(name, {}, "float32", "cpu", shapes=[(5,), (40_001,), (3, 4096)])
+    assert_follows(name, {}, "float32", "cpu", shapes=[(5,), (40_001,), (3, 4096)])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", sorted(EXACT))
 def test_backends_agree_to_the_bit(name, dtype):
     options = {"momentum": 0.9, "nesterov": True} if name == "SGD" else {}
-    ours = [follow(name, {**options, "weight_decay": 0.1}, dtype, backend) for backend in BACKENDS]
+    ours = [assert_follows(name, {**options, "weight_decay": 0.1}, dtype, backend) for backend in BACKENDS]
     for a, b in zip(*ours, strict=True):
         np.testing.assert_array_equal(a, b)
 

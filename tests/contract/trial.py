@@ -110,7 +110,7 @@ def assert_states(optimizer: torch.optim.Optimizer, tensors: Sequence[torch.Tens
             np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12 * largest, err_msg=f"{key} of {i}")
 
 
-def follow(
+def assert_follows(
     name: str,
     options: dict[str, Any],
     dtype: str,

@@ -58,7 +58,7 @@ def test_the_gradient_lies_partly_on_the_parameter(shift, backend):
     assert torch.equal(memory[50:], rest)
 
 
-def step_with_a_gradient_that_is_a_parameter(order: tuple[int, int], backend: str, arrange) -> None:
+def assert_a_gradient_may_be_a_parameter(order: tuple[int, int], backend: str, arrange) -> None:
     """Every gradient counts as it was when the step began, whichever tensor is stepped first."""
     params = [torch.nn.Parameter(torch.full((4,), i + 1.0)) for i in range(2)]
     params[order[0]].grad = torch.ones(4)
@@ -79,13 +79,13 @@ def step_with_a_gradient_that_is_a_parameter(order: tuple[int, int], backend: st
     ],
 )
 def test_the_gradient_is_another_parameter(backend, order):
-    step_with_a_gradient_that_is_a_parameter(order, backend, lambda params: params)
+    assert_a_gradient_may_be_a_parameter(order, backend, lambda params: params)
 
 
 @pytest.mark.parametrize("order", [(1, 0), (0, 1)])
 def test_the_gradient_is_a_parameter_of_another_batch(backend, order):
     """Groups of another structure have a kernel of their own."""
-    step_with_a_gradient_that_is_a_parameter(
+    assert_a_gradient_may_be_a_parameter(
         order, backend, lambda params: [{"params": params[:1]}, {"params": params[1:], "momentum": 0.9}]
     )
 

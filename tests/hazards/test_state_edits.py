@@ -9,7 +9,7 @@ import descend
 from hazards.twins import Twins
 
 
-def follow(edit, backend: str, *, name: str = "Adam", **options: object) -> Twins:
+def assert_follows(edit, backend: str, *, name: str = "Adam", **options: object) -> Twins:
     """Two steps, an edit ``edit(optimizer, parameters)`` on both sides, two more steps."""
     twins = Twins(name, backend, shapes=((4, 4), (4, 4), (3,)), **options)
     twins.step(2)
@@ -81,7 +81,7 @@ EDITS = [write_a_state, write_in_place, write_a_step_count, write_all_states, up
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda f: f.__name__)
 def test_edits(edit, backend):
-    follow(edit, backend)
+    assert_follows(edit, backend)
 
 
 def update_the_table(optimizer, params):
@@ -108,7 +108,7 @@ UNSEEN = [update_the_table, take_the_last, replace_the_table, reset_one_count_in
 
 @pytest.mark.parametrize("edit", UNSEEN, ids=lambda f: f.__name__)
 def test_edits_that_go_round_the_table(edit, backend):
-    follow(edit, backend)
+    assert_follows(edit, backend)
 
 
 def test_a_momentum_buffer_is_reset(backend):
@@ -116,7 +116,7 @@ def test_a_momentum_buffer_is_reset(backend):
         for p in params:
             optimizer.state[p]["momentum_buffer"].zero_()
 
-    follow(edit, backend, name="SGD", momentum=0.9)
+    assert_follows(edit, backend, name="SGD", momentum=0.9)
 
 
 def test_a_momentum_buffer_is_taken_away(backend):
@@ -125,7 +125,7 @@ def test_a_momentum_buffer_is_taken_away(backend):
     def edit(optimizer, params):
         optimizer.state.clear()
 
-    follow(edit, backend, name="SGD", momentum=0.9, dampening=0.5)
+    assert_follows(edit, backend, name="SGD", momentum=0.9, dampening=0.5)
 
 
 @pytest.mark.parametrize("backend", ["eager", "cpu"])
@@ -136,7 +136,7 @@ def test_a_state_of_another_layout(way, backend):
         new = old.t().contiguous().t() if way == "transposed" else torch.stack([old, old * 0], dim=-1)[..., 0]
         optimizer.state[params[0]]["exp_avg"] = new
 
-    follow(edit, backend)
+    assert_follows(edit, backend)
 
 
 def test_an_expanded_state_is_copied(backend):

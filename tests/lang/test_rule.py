@@ -3,6 +3,7 @@
 import functools
 
 import pytest
+import torch
 
 import descend
 from descend.errors import RuleError
@@ -152,13 +153,17 @@ def test_letters_may_be_keywords_only_or_missing():
     def f(p, g, *, t, lr=1.0):
         return -lr * g / t
 
-    descend.optimizer(f)
-
     @rule
     def constant(p, g):
         return -0.5
 
-    descend.optimizer(constant)
+    for formula, expected in ((f, [-1.0, -1.5]), (constant, [-0.5, -1.0])):
+        p = torch.nn.Parameter(torch.zeros(1))
+        optimizer = descend.optimizer(formula)([p])
+        for value in expected:
+            p.grad = torch.ones(1)
+            optimizer.step()
+            assert p.item() == value
 
 
 def test_a_variant_has_other_defaults_and_the_same_formula():

@@ -20,7 +20,7 @@ BINARY = [w for w in NUMPY if w not in UNARY]
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 1e-320, 1e308, -1e308, math.inf, -math.inf, math.nan, 1000.0]
 
 
-def agrees(op, *args):
+def assert_agrees(op, *args):
     with np.errstate(all="ignore"):
         expected = float(NUMPY[op](*(np.full(2, a, float) for a in args))[0])
     got = float(evaluate(op, *args))
@@ -32,20 +32,20 @@ def agrees(op, *args):
 @pytest.mark.parametrize("a", SPECIAL)
 @pytest.mark.parametrize("op", UNARY)
 def test_one_argument(op, a):
-    agrees(op, a)
+    assert_agrees(op, a)
 
 
 @pytest.mark.parametrize("op", BINARY)
 def test_two_arguments(op):
     for a in SPECIAL:
         for b in SPECIAL:
-            agrees(op, a, b)
+            assert_agrees(op, a, b)
 
 
 @given(st.floats(), st.floats())
 def test_any_two_numbers(a, b):
     for op in BINARY:
-        agrees(op, a, b)
+        assert_agrees(op, a, b)
 
 
 @pytest.mark.parametrize("a,expected", [(4.0, 0.5), (0.0, math.inf), (math.inf, 0.0)])

@@ -41,7 +41,10 @@ def test_every_dtype_is_read_and_written():
 @pytest.mark.parametrize("rule", RULES, ids=lambda r: r.name)
 def test_the_text_is_valid_on_every_machine(rule, machine):
     for own, work in LOAD:
-        _llvm().parse_assembly(text_of(rule, machine, own=own, work=work)).verify()
+        module = _llvm().parse_assembly(text_of(rule, machine, own=own, work=work))
+        module.verify()
+        defined = {f.name for f in module.functions if not f.is_declaration}
+        assert {"enter_0", "run_0", "finish_0", "stage_0", "pool_0", "commit"} <= defined
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda r: r.name)
