@@ -77,6 +77,7 @@ def test_states_move_in_place(backend, way):
     """A3C shares an optimizer's states with ``state["exp_avg"].share_memory_()``."""
 
     def work():
+        torch.set_num_threads(1)  # torch's own threads hang in a forked child
         twins = Twins("Adam", backend, shapes=((5000,),))
         twins.step()
         kept = []

@@ -66,7 +66,7 @@ class Runner(Protocol):
         """Start a step, whose sums over all tensors are added to ``totals``."""
 
     def run(self, index: int) -> None:
-        """Run one pass."""
+        """Run one pass, if the program has as many."""
 
     def commit(self) -> None:
         """Count the step: ``steps`` of each tensor that took it, and the number of the next step in each row."""

@@ -94,14 +94,17 @@ class EagerRunner:
         self._slots = [{} for _ in self.batch.params]
 
     def run(self, index: int) -> None:
-        """Run one pass."""
+        """Run one pass, if the program has as many."""
+        if index >= len(self.batch.program.passes):
+            return
         totals = self._totals
         step = self.batch.program.passes[index]
-        for row in range(self.batch.row_count):
-            self._fill_row(step, row, totals)
-        for j, row in enumerate(self.batch.rows.tolist()):
-            if row >= 0:
-                self._step_tensor(step, j, self._rows[row], totals)
+        with torch.set_grad_enabled(self.differentiable):
+            for row in range(self.batch.row_count):
+                self._fill_row(step, row, totals)
+            for j, row in enumerate(self.batch.rows.tolist()):
+                if row >= 0:
+                    self._step_tensor(step, j, self._rows[row], totals)
 
     def commit(self) -> None:
         """Count the step."""

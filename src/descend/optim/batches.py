@@ -74,7 +74,10 @@ class Unit:
         self.groups = dict(zip(indices, groups, strict=True))
         self._order = order
         self._home, self._spans, self._differentiable = home, spans, differentiable
-        self._places = self._find_places()
+        self._watched = home.handed_out
+        self._counted = self._watched or self.rows.asks_fresh
+        self._find_place = Tensor.data_ptr if backend == "cpu" and not program.axes else find_place
+        self._places = list(map(self._find_place, params))
         self._sizes = list(map(Tensor.numel, params))
         self._bytes = list(map(_BYTES, params))
         self._kept: list[Tensor] = []
@@ -85,22 +88,21 @@ class Unit:
         self._apart: list[list[int]] = []
         self._contiguous = all(p.is_contiguous() for p in params)
         self._dtype = params[0].dtype
+        self.active = False
 
-    @property
-    def active(self) -> bool:
-        """Whether any tensor has a gradient this step."""
-        return self.rows.count > 0
-
-    def take(self) -> None:
+    def take(self) -> bool:
         """Take over this step's gradients; notice new ones, moved parameters and missing states.
+
+        Returns:
+            Whether any tensor has one.
 
         Raises:
             Moved: if the plan no longer holds.
             ParameterError: for a gradient that the method cannot take.
         """
-        if self._find_places() != self._places or (self._home.handed_out and self._states_moved()):
-            raise Moved
         params = self.params
+        if list(map(self._find_place, params)) != self._places or (self._watched and self._states_moved()):
+            raise Moved
         grads: list[Tensor | None] = list(map(_GRAD, params))
         if not all(map(_REQUIRES_GRAD, params)):
             grads = [g if p.requires_grad else None for p, g in zip(params, grads, strict=True)]
@@ -110,6 +112,7 @@ class Unit:
             self._take_mask([g is not None for g in grads])
         elif not self._take_usual(self.runner, grads):
             self._take_unusual(self.runner, grads)
+        return self.active
 
     def _take_usual(self, runner: cpu.CpuRunner, grads: list[Any]) -> bool:
         """Take gradients that are all there, laid out as their parameters and apart from them; False if not.
@@ -158,7 +161,7 @@ class Unit:
 
     def begin(self, totals: Totals) -> None:
         """Hand this step's rows to the runner."""
-        if self.rows.notice_edits():
+        if self._watched and self.rows.notice_edits():
             self._hand_over_rows()
         if self._differentiable:
             self.batch.live_inputs = self.rows.live()
@@ -180,7 +183,8 @@ class Unit:
     def commit(self) -> None:
         """The step has been taken: count it."""
         self.runner.commit()
-        self.rows.take_over_count()
+        if self._counted:
+            self.rows.take_over_count()
         self.batch.grads = []
 
     def count_nonfinite(self) -> list[tuple[str, int]]:
@@ -188,14 +192,6 @@ class Unit:
         counts = self.runner.read(self.program.step.nonfinite)
         rows = self.rows.of_tensor.tolist()
         return [(label, int(n)) for label, n, row in zip(self.labels, counts, rows, strict=True) if row >= 0 and n]
-
-    def _find_places(self) -> list[Any]:
-        """What must not change under a plan: addresses, and on other backends shapes and dtypes too."""
-        if self.backend == "cpu" and not self.program.axes:
-            return list(map(Tensor.data_ptr, self.params))
-        if self.backend == "cpu":  # rows change with the shape, also where the memory stays
-            return [(p.data_ptr(), p.shape, p.stride()) for p in self.params]
-        return [(p.dtype, p.shape, find_stretch(p)[0]) for p in self.params]
 
     def _activate(self, mask: list[bool]) -> None:
         """Allocate the states of tensors that step for the first time, and give out rows anew."""
@@ -214,6 +210,7 @@ class Unit:
             self._kept = [s for states in self.batch.states.values() for s in states if s is not None]
             self._kept_at = list(map(Tensor.data_ptr, self._kept))
         self.rows.assign(np.array(mask, bool))
+        self.active = any(mask)
         self._hand_over_rows()
 
     def _hand_over_rows(self) -> None:
@@ -256,3 +253,8 @@ class Unit:
                         do="Call zero_grad() after giving a parameter another shape",
                     )
                 )
+
+
+def find_place(p: Tensor) -> tuple[Any, ...]:
+    """What must not change under a plan, unless the address says enough: shape, dtype and order in memory too."""
+    return p.dtype, p.shape, p.stride(), find_stretch(p)[0]

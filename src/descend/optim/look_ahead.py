@@ -30,13 +30,13 @@ class LookAhead:
     def __init__(self, optimizer: "Optimizer") -> None:
         self._optimizer = optimizer
         nesterov = optimizer.rule.hypers.get("nesterov")
-        self._possible = nesterov is not None and "lookahead" in nesterov.choices
+        self.possible = nesterov is not None and "lookahead" in nesterov.choices
         self._inside = self._evaluated = False
 
     @property
     def wanted(self) -> bool:
         """Whether any group takes its gradient at the point ahead."""
-        return self._possible and any(group["nesterov"] == "lookahead" for group in self._optimizer.param_groups)
+        return self.possible and any(group["nesterov"] == "lookahead" for group in self._optimizer.param_groups)
 
     @contextmanager
     def move(self) -> Iterator[None]:

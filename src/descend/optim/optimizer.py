@@ -13,7 +13,7 @@ from torch import Tensor
 from descend.errors import OptionError, message
 from descend.lang.rule import Rule
 from descend.optim import checkpoint, evaluation, groups, nonfinite, options, shared
-from descend.optim.batches import Moved, Unit
+from descend.optim.batches import Unit
 from descend.optim.clock import Clock
 from descend.optim.explain import Explanation, PassCost, explain, price
 from descend.optim.load_report import LoadReport
@@ -70,7 +70,6 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
             self.__dict__.setdefault(hook, OrderedDict())
         self._plan: StepPlan | None = None
         self._missed: dict[Tensor, MissedRows] = {}
-        self._numbers: tuple[Any, ...] = ()
         self.clock = Clock()
         self._lost_updates = LostUpdates()
         self.look_ahead = LookAhead(self)
@@ -86,7 +85,8 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
     @property
     def state(self) -> StateTable:
         """Each parameter's states by key, as in torch; edits, replacements and moves are noticed."""
-        self._state.handed_out = True
+        if not self._state.handed_out:
+            self._state.handed_out, self._plan = True, None
         return self._state
 
     @state.setter
@@ -150,12 +150,14 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
         if self._optimizer_step_pre_hooks or torch_optimizer._global_optimizer_pre_hooks:
             arguments = self._run_pre_hooks(arguments)
             closure = arguments[0][1] if len(arguments[0]) > 1 else arguments[1].get("closure")
-        evaluation.refuse_step(self)
+        if self.rule.evaluation:
+            evaluation.refuse_step(self)
         loss = None
         if closure is not None:
             with self.look_ahead.move() if self.look_ahead.wanted else nullcontext(), torch.enable_grad():
                 loss = closure()
-        self.look_ahead.use()
+        if self.look_ahead.possible:
+            self.look_ahead.use()
         self._step()
         if self._optimizer_step_post_hooks or torch_optimizer._global_optimizer_post_hooks:
             self._optimizer_step_code()
@@ -182,33 +184,26 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
         return arguments
 
     def _step(self) -> None:
-        found = getattr(self, "found_inf", None)
+        own = self.__dict__  # a GradScaler sets these two for a step, and must not find them otherwise
+        found, scale = own.get("found_inf"), own.get("grad_scale")
         if found is not None and float(found) != 0.0:
             self.skipped += 1
             return
-        scale = getattr(self, "grad_scale", None)
-        if not self.clock.write(self.param_groups):
-            self._ready(scale is not None)  # a learning rate of 0 for one step: states come to be, nothing moves
+        moves = self.clock.write(self.param_groups)
+        plan, units = self._take_gradients(scale is not None)
+        if not moves:  # a learning rate of 0 for one step: states come to be, nothing moves
             return
-        plan = self._ready(scale is not None)
-        numbers = (self.wide["clip_norm"], self.wide["clip_value"], None if scale is None else float(scale))
-        if numbers != self._numbers:
-            self._numbers = numbers
-            plan.refresh_wide(numbers[2] if numbers[2] is not None else 1.0)
-        units = [u for u in plan.units if u.active]
         if not units:
             self.clock.retract()
             return
-        plan.begin(units)
+        plan.begin(units, scale)
         guarded = self.wide["on_nonfinite"] != "apply"
         for index in range(plan.passes):
-            if plan.eager:
-                with torch.set_grad_enabled(plan.differentiable):
-                    self._run_pass(units, index)
-            else:
-                self._run_pass(units, index)
-            plan.shared.gather(index)
-            if index == 0 and float(plan.totals[0]) != 0.0:
+            for unit in units:
+                unit.runner.run(index)
+            if plan.shared.exist:
+                plan.shared.gather(index)
+            if index == 0 and plan.totals[0] != 0.0:
                 plan.totals[0] = 0.0
                 if guarded:
                     self.clock.retract()
@@ -216,43 +211,31 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
                 if guarded:
                     return
         self.skipped_in_a_row = 0
-        plan.shared.store()
+        if plan.shared.exist:
+            plan.shared.store()
         for unit in units:
             unit.commit()
         self.clock.advance()
-        if plan.count_lost:
+        if plan.counts_lost:
             self._lost_updates.judge(units, type(self).__name__, self.clock.updates)
 
-    @staticmethod
-    def _run_pass(units: list[Unit | RowUnit], index: int) -> None:
-        for unit in units:
-            if index < len(unit.program.passes):
-                unit.runner.run(index)
+    def _take_gradients(self, scaled: bool) -> tuple[StepPlan, list[Unit | RowUnit]]:
+        """A plan that holds for this step, and its batches that have gradients."""
+        plan, counted = self._plan, self.clock.updates == self._lost_updates.at
+        if plan is not None and plan.unscales == scaled and plan.counts_lost == counted:
+            units = plan.take()
+            if units is not None:
+                return plan, units
+        plan = self._make_plan(scaled)
+        units = plan.take()
+        assert units is not None, "a plan holds for the step that it was made for"
+        return plan, units
 
-    def _ready(self, unscale: bool) -> StepPlan:
-        """A plan that holds for this step, with its gradients taken over."""
-        plan, count_lost = self._plan, self.clock.updates == self._lost_updates.at
-        known = plan is not None and plan.unscale == unscale and plan.count_lost == count_lost
-        if plan is None or not known or not plan.notice_changes():
-            plan = self._make_plan(unscale)
-        try:
-            self._take(plan)
-        except Moved:
-            plan = self._make_plan(unscale)
-            self._take(plan)
-        return plan
-
-    def _make_plan(self, unscale: bool) -> StepPlan:
+    def _make_plan(self, unscales: bool) -> StepPlan:
         updates = self.clock.updates
-        self._plan = plan = StepPlan(self, unscale, updates == self._lost_updates.at)
+        self._plan = plan = StepPlan(self, unscales, updates == self._lost_updates.at)
         self._lost_updates.follow(plan, updates)
-        self._numbers = ()
         return plan
-
-    @staticmethod
-    def _take(plan: StepPlan) -> None:
-        for unit in plan.units:
-            unit.take()
 
     def ahead(self) -> AbstractContextManager[None]:
         """Within the block the parameters of groups with ``nesterov="lookahead"`` are at the point ahead.

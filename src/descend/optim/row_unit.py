@@ -139,8 +139,11 @@ class RowUnit:
         self._known[p] = MissedRows(self._rule.name, self._idle, p, self._home, compiled=self.backend == "cpu")
         return self._known[p]
 
-    def take(self) -> None:
+    def take(self) -> bool:
         """Take over this step's gradient: make up for what its rows have missed, and gather them.
+
+        Returns:
+            Whether there is one.
 
         Raises:
             Moved: if the plan no longer holds.
@@ -150,7 +153,7 @@ class RowUnit:
         self.active = p.requires_grad and p.grad is not None
         if not self.active:
             self.rows.of_tensor[:] = -1
-            return
+            return False
         if not is_sparse(p) or self._idle is not build_program(
             self._rule, find_idle_structure(self._structure, self._group)
         ):
@@ -170,6 +173,7 @@ class RowUnit:
         if self._missed is not None:
             self._missed.catch_up(self._index)
         self._gather(p, grad.values().to(p.dtype).contiguous())
+        return True
 
     def _allocate(self, p: Tensor) -> None:
         """Make the states that are not there yet."""

@@ -23,6 +23,9 @@ class Rows:
         group_of: for each tensor the index of its group.
         steps: for each tensor the number of steps done; the optimizer's own memory.
         read: a group's numbers by the name of their host input.
+
+    Attributes:
+        asks_fresh: whether the formula asks which states have just been made.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Rows:
             for at, name in enumerate(program.inputs)
             if name.startswith("fresh[")
         }
+        self.asks_fresh = bool(self._fresh)
         self._any_fresh = False
         self._own = {"t", *(f"fresh[{letter}]" for letter in self._fresh)}
 

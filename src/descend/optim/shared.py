@@ -31,12 +31,15 @@ class SharedValues:
         units: the plan's batches.
         groups: all parameter groups.
         owner: the optimizer's class, for messages.
+
+    Attributes:
+        exist: whether there are any; where not, a step asks for nothing here.
     """
 
     def __init__(self, rule: Rule, units: list["Unit"], groups: list[Group], owner: str) -> None:
         self._rule, self._units, self._groups, self._owner = rule, units, groups, owner
         programs = [u.program for u in units]
-        self._any = any(p.shared or p.group_sums for p in programs)
+        self.exist = any(p.shared or p.group_sums for p in programs)
         self._sums: dict[tuple[int, str], Any] = {}
         self._refuse_other_sums()
         common = [n for p in programs for k, n in p.shared.items() if rule.states[k].rate == "all"]
@@ -55,8 +58,6 @@ class SharedValues:
         Raises:
             OptionError: if a number that a state of the whole optimizer follows differs between groups.
         """
-        if not self._any:
-            return
         self._sums.clear()
         for unit in self._units:
             for letter in unit.program.shared.keys() & set(unit.program.inputs):
@@ -77,8 +78,6 @@ class SharedValues:
 
     def gather(self, index: int) -> None:
         """Add up what pass ``index`` has taken over each group, and hand it to every batch."""
-        if not self._any:
-            return
         taken = [
             (unit, node)
             for unit in self._units
@@ -98,8 +97,6 @@ class SharedValues:
 
     def store(self) -> None:
         """Write the new states into their groups, behind the last pass."""
-        if not self._any:
-            return
         done: set[tuple[str, int]] = set()
         for unit in self._units:
             for letter, node in unit.program.shared.items():

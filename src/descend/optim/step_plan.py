@@ -19,7 +19,7 @@ from descend.lang.rule import Rule
 from descend.lang.symbol import describe
 from descend.lang.trace import Structure
 from descend.lang.woven import BY_ROWS, find_woven, list_hypers, list_states
-from descend.optim.batches import Unit
+from descend.optim.batches import Moved, Unit
 from descend.optim.groups import label_of, refuse_duplicates
 from descend.optim.memory import Spans
 from descend.optim.numbers import Numbers
@@ -33,6 +33,7 @@ from descend.storage.rounding import NARROW
 if TYPE_CHECKING:
     from descend.optim.optimizer import Optimizer
 
+_PARAMS = itemgetter("params")
 Entry = tuple[Tensor, tuple[int, dict[str, Any], str]]
 
 
@@ -41,13 +42,13 @@ class StepPlan:
 
     Args:
         optimizer: whose step.
-        unscale: whether gradients carry a loss scale.
-        count_lost: whether the updates that rounding takes away are counted.
+        unscales: whether gradients carry a loss scale.
+        counts_lost: whether the updates that rounding takes away are counted.
     """
 
-    def __init__(self, optimizer: "Optimizer", unscale: bool, count_lost: bool) -> None:
+    def __init__(self, optimizer: "Optimizer", unscales: bool, counts_lost: bool) -> None:
         self.rule: Rule = optimizer.rule
-        self.unscale, self.count_lost = unscale, count_lost
+        self.unscales, self.counts_lost = unscales, counts_lost
         self.numbers = Numbers(self.rule, optimizer.wide)
         self._optimizer = optimizer
         self._wide = optimizer.wide
@@ -56,7 +57,7 @@ class StepPlan:
         self._keys = list(dict.fromkeys([*hypers, "weight_decay", "decay", *STORAGE, "maximize", "differentiable"]))
         self._getter = itemgetter(*self._keys)
         groups = optimizer.param_groups
-        self._group_ids = list(map(id, groups))
+        self._contents, self._members = _list_contents(groups), _count_members(groups)
         refuse_duplicates(groups, self._owner)
         self._spans = Spans(p for g in groups for p in g["params"])
         self._seen = self._read_groups(groups)
@@ -69,10 +70,10 @@ class StepPlan:
         self.rounds_unasked = any(p.dtype in NARROW for g in groups if g["rounding"] is None for p in g["params"])
         self.batches = [unit for unit in self.units if isinstance(unit, Unit)]
         self.shared = SharedValues(self.rule, self.batches, groups, self._owner)
-        self.eager = any(u.backend == "eager" for u in self.units)
-        self._members = list(chain.from_iterable(g["params"] for g in groups))
         self.passes = max((len(u.program.passes) for u in self.units), default=0)
         self.totals = self._make_totals()
+        self._no_totals = [0.0] * len(self.totals)
+        self._clears = len(self.totals) > 1  # the first is the number of non-finite gradients: it is 0 once read
 
     def structure(self, group: dict[str, Any]) -> Structure:
         """The structure of a group: which branches its formula takes, which zeros fold away."""
@@ -81,7 +82,7 @@ class StepPlan:
             options=fixed,
             decay=resolve_decay(self.rule, group),
             maximize=bool(group["maximize"]),
-            unscale=self.unscale,
+            unscale=self.unscales,
             clip_norm=self._wide["clip_norm"] is not None,
             clip_value=self._wide["clip_value"] is not None,
             guard=self._wide["on_nonfinite"] != "apply",
@@ -98,7 +99,28 @@ class StepPlan:
         in_use = any(keys & self._optimizer._state[p].keys() for p in group["params"] if p in self._optimizer._state)
         return structure if in_use else folded
 
-    def notice_changes(self) -> bool:
+    def take(self) -> list[Unit | RowUnit] | None:
+        """Take over a step's gradients.
+
+        Returns:
+            The batches that have some; None if the plan no longer holds and must be made anew.
+
+        Raises:
+            OptionError: if a value written into a group is not allowed.
+            ParameterError: if a gradient cannot be served.
+        """
+        if not self._notice_changes():
+            return None
+        active: list[Unit | RowUnit] = []
+        try:
+            for unit in self.units:
+                if unit.take():
+                    active.append(unit)
+        except Moved:
+            return None
+        return active
+
+    def _notice_changes(self) -> bool:
         """Take over group values that were written since the last step.
 
         Returns:
@@ -108,14 +130,14 @@ class StepPlan:
             OptionError: if a written value is not allowed.
         """
         groups = self._optimizer.param_groups
-        lists = [g["params"] for g in groups]
-        if list(map(id, groups)) != self._group_ids or sum(map(len, lists)) != len(self._members):
-            return False
-        if not all(map(is_, chain.from_iterable(lists), self._members)):
+        contents = _list_contents(groups)
+        untouched = len(contents) == len(self._contents) and all(map(is_, contents, self._contents))
+        if untouched and not self._live:
+            return True
+        members = _count_members(groups)
+        if members != self._members or not all(map(is_, contents[:members], self._contents)):
             return False
         present = self._read_groups(groups)
-        if present == self._seen and not self._live:
-            return True
         for i, (new, old) in enumerate(zip(present, self._seen, strict=True)):
             if (new is not old and new != old) or i in self._live:
                 changed = {k: a for k, a, b in zip(self._keys, new, old, strict=True) if a is not b or _is_live(a)}
@@ -123,7 +145,7 @@ class StepPlan:
                 if not self._still_serves(self._structures[i], groups[i], changed):
                     return False
                 self.refresh(groups[i])
-        self._seen = present
+        self._seen, self._contents = present, contents
         self._live = self._find_live()
         return True
 
@@ -132,22 +154,23 @@ class StepPlan:
         for unit in self.units:
             unit.rows.refresh(group)
 
-    def refresh_wide(self, scale: float) -> None:
-        """Write the whole optimizer's numbers, after one of them has changed."""
-        self.numbers.scale = scale
-        for group in self._optimizer.param_groups:
-            self.refresh(group)
+    def begin(self, units: list[Unit | RowUnit], scale: Tensor | None) -> None:
+        """Start a step, without the last one's sums and with present values of what all tensors share.
 
-    def begin(self, units: list[Unit | RowUnit]) -> None:
-        """Start a step of these batches, without the last step's sums and with present values of shared states."""
-        if isinstance(self.totals, np.ndarray):
-            if len(self.totals) > 1:  # the first is the number of non-finite gradients, and back at 0 when it was read
-                self.totals.fill(0.0)
-        else:
-            self.totals = [0.0] * len(self.totals)
+        Args:
+            units: the batches that step.
+            scale: of the loss, where gradients carry one.
+        """
+        if scale is not None and float(scale) != self.numbers.scale:
+            self.numbers.scale = float(scale)
+            for group in self._optimizer.param_groups:
+                self.refresh(group)
+        if self._clears:
+            self.totals[:] = self._no_totals
         for unit in units:
             unit.begin(self.totals)
-        self.shared.begin()
+        if self.shared.exist:
+            self.shared.begin()
 
     def _read_groups(self, groups: list[dict[str, Any]]) -> list[Any]:
         try:
@@ -229,7 +252,7 @@ class StepPlan:
 
     def _fit(self, structure: Structure) -> tuple[Structure, Structure]:
         """A group's structure for parameters that are stored as they are computed, and for those that are rounded."""
-        count = self.count_lost and structure.rounding is None
+        count = self.counts_lost and structure.rounding is None
         return replace(structure, rounding=None), replace(structure, narrow=True, count_lost=count)
 
     def _make_unit(self, key: tuple[Any, ...], entries: list[Entry]) -> Unit:
@@ -327,6 +350,16 @@ def choose_backend(p: Tensor, group: Mapping[str, Any], wanted: str, label: str,
     if wanted == "eager":
         return "eager", 'backend="eager" was asked for'
     return ("eager", obstacle) if obstacle else ("cpu", "dense tensors in this machine's memory")
+
+
+def _list_contents(groups: list[dict[str, Any]]) -> list[Any]:
+    """All groups, all their members, and all their values: looking at everything is quicker than asking by name."""
+    members = chain.from_iterable(map(_PARAMS, groups))
+    return [*groups, *members, *chain.from_iterable(map(dict.values, groups))]
+
+
+def _count_members(groups: list[dict[str, Any]]) -> int:
+    return len(groups) + sum(len(g["params"]) for g in groups)
 
 
 def _is_live(value: Any) -> bool:

@@ -124,7 +124,7 @@ class GradientRelease(Wrapper):
         if self._moves:
             part._step()
         else:
-            part._ready(False)
+            part._take_gradients(False)
         if part._lost_updates.warned and part._lost_updates is not self._whole._lost_updates:
             for one in (self._whole, *(part for _, _, part in self._parts.values())):
                 one._lost_updates = part._lost_updates  # one warning is enough
@@ -215,7 +215,7 @@ def _refuse_whole(optimizer: Optimizer) -> None:
         )  # fmt: skip
     if any(group["differentiable"] for group in optimizer.param_groups):
         raise OptionError(message(f"GradientRelease of {name}(differentiable=True)", allowed="differentiable=False"))
-    plan = optimizer._make_plan(unscale=False)
+    plan = optimizer._make_plan(unscales=False)
     # one total is the count of non-finite gradients
     if any(len(unit.program.totals) > 1 or unit.program.group_sums for unit in plan.units):
         raise OptionError(

@@ -81,7 +81,10 @@ class CpuRunner:
         self._partials = np.zeros((int(chunks.sum()), len(program.slots)))
         self._context = np.zeros(len(CONTEXT), np.int64)
         self._address = self._context.ctypes.data
-        self._pid = self._threads = 0
+        self._pid = 0
+        self._openmp: team.OpenMP | None = None
+        self._threads = int(self._serial)
+        self._launches = self._serial
         self._chains = {chain[0]: chain for chain in program.chains}
         self._fixed = {
             "tensors": count,
@@ -98,6 +101,7 @@ class CpuRunner:
         }
         for name_, value in self._fixed.items():
             self._put(name_, value)
+        self._put("threads", self._threads)
 
     def _put(self, name: str, value: int) -> None:
         self._context[CONTEXT.index(name)] = value
@@ -127,25 +131,30 @@ class CpuRunner:
             assert isinstance(totals, np.ndarray)
             self._totals = totals
             self._put("totals", totals.ctypes.data)
+        if not self._serial:
+            self._find_threads()
+
+    def _find_threads(self) -> None:
+        """Take over how many threads there are, and whose: a forked child cannot use those that torch had."""
         if self._pid != os.getpid():
-            self._find_team()
-        threads = 1 if self._serial else min(torch.get_num_threads(), len(self._chunk_tensor))
+            self._pid, self._threads = os.getpid(), 0
+            self._openmp = team.usable_openmp()
+            if self._openmp is not None:
+                self._put("parallel", self._openmp.parallel)
+                self._put("thread_number", self._openmp.thread_number)
+                self._put("team_size", self._openmp.team_size)
+        threads = min(torch.get_num_threads(), len(self._chunk_tensor))
         if threads != self._threads:
             self._threads = threads
             self._put("threads", threads)
-
-    def _find_team(self) -> None:
-        self._pid = os.getpid()
-        openmp = team.usable_openmp()
-        self._has_team = openmp is not None
-        if openmp is not None:
-            self._put("parallel", openmp.parallel)
-            self._put("thread_number", openmp.thread_number)
-            self._put("team_size", openmp.team_size)
+            self._launches = threads == 1 or self._openmp is not None
 
     def run(self, index: int) -> None:
         """Run the chain that begins with a pass, block by block; the chain's other passes are done with it."""
         chain = self._chains.get(index, ())
+        if len(chain) == 1 and self._launches:
+            self._stages[index](self._address)
+            return
         if len(chain) <= 1:
             for k in chain:
                 self._run_pass(k)
@@ -157,8 +166,7 @@ class CpuRunner:
         self._context[_FIRST], self._context[_LAST] = 0, len(self.batch.params)
 
     def _run_pass(self, index: int) -> None:
-        alone = self._threads == 1 or not self.batch.program.passes[index].walks
-        if alone or self._has_team:
+        if self._launches or not self.batch.program.passes[index].walks:
             self._stages[index](self._address)
             return
         void, word = ctypes.c_void_p, ctypes.c_int64
