@@ -7,33 +7,48 @@
 Classes are named and called as in ``torch.optim``; ``descend.optimizer(rule)`` makes one from your own formula.
 """
 
+import sys
+from importlib import import_module
 from typing import Any
 
-from descend import clip, schedules, wrap
-from descend.checkpoints import RandomState, check_resume, convert_state, import_state
-from descend.optim import lr_scheduler
+from descend import schedules
 from descend.optim.catalogue import CATALOGUE, get, optimizers
 from descend.optim.factory import optimizer
 from descend.optim.optimizer import Optimizer
-from descend.optim.param_groups import groups
-from descend.optim.plateau import Plateau
-from descend.wrap import EMA, GSAM, SAM, SWA, Accumulation, GradientRelease, Lookahead, LookSAM
 
 __version__ = "0.1.0"
-__all__ = [
-    "EMA", "GSAM", "SAM", "SWA", "Accumulation", "GradientRelease", "LookSAM", "Lookahead", "Optimizer", "Plateau",
-    "RandomState", "check_resume", "clip", "compare", "convert_state", "find_lr", "find_lr_on", "get", "groups",
-    "import_state", "lr_scheduler", "optimizer", "optimizers", "schedules", "tune", "wrap", *CATALOGUE,
-]  # fmt: skip
+
+# What is imported when it is first asked for, so that importing descend stays quick: modules, and names by module.
+_MODULES = {
+    "clip": "descend.clip",
+    "compare": "descend.compare",
+    "lr_scheduler": "descend.optim.lr_scheduler",
+    "wrap": "descend.wrap",
+}
+_NAMES = {
+    "descend.checkpoints": ("RandomState", "check_resume", "convert_state", "import_state"),
+    "descend.compare": ("find_lr", "find_lr_on", "tune"),
+    "descend.optim.param_groups": ("groups",),
+    "descend.optim.plateau": ("Plateau",),
+    "descend.wrap": ("EMA", "GSAM", "SAM", "SWA", "Accumulation", "GradientRelease", "LookSAM", "Lookahead"),
+}
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
+
+__all__ = ["Optimizer", "get", "optimizer", "optimizers", "schedules", *_MODULES, *_HOME, *CATALOGUE]
 
 globals().update(CATALOGUE)
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("compare", "find_lr", "find_lr_on", "tune"):  # the bench is imported when asked for
-        from importlib import import_module
-
-        bench = import_module("descend.compare")
+    place = _MODULES.get(name) or _HOME.get(name)
+    if place is None:
+        raise AttributeError(f"module 'descend' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+    module = import_module(place)
+    if place == "descend.compare":
         import_module("descend.draw.notebook").install()
-        return bench if name == "compare" else getattr(bench, name)
-    raise AttributeError(f"module 'descend' has no attribute {name!r}")
+    globals()[name] = value = module if name in _MODULES else getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

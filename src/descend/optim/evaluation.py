@@ -16,14 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from descend.backends.base import Batch, Runner
-from descend.backends.cpu.runner import CpuRunner
-from descend.backends.eager import EagerRunner
 from descend.errors import OptionError, message
-from descend.lang.evaluation import build_evaluation
 from descend.lang.rule import Rule
-from descend.optim.rows import Rows
-from descend.storage.rounding import NARROW
 
 if TYPE_CHECKING:
     from descend.optim.batches import Unit
@@ -66,6 +60,14 @@ def _enter(optimizer: "Optimizer", plan: "StepPlan") -> None:
 
 def _write_points(rule: Rule, plan: "StepPlan", unit: "Unit", reached: np.ndarray) -> None:
     """Run a rule's evaluation over one batch."""
+    # here, because importing descend should not import what steps
+    from descend.backends.base import Batch, Runner
+    from descend.backends.cpu.runner import CpuRunner
+    from descend.backends.eager import EagerRunner
+    from descend.lang.evaluation import build_evaluation
+    from descend.optim.rows import Rows
+    from descend.storage.rounding import NARROW
+
     groups = list(unit.groups.values())
     structure = replace(plan.structure(groups[0]), narrow=unit.params[0].dtype in NARROW)
     program = build_evaluation(rule, structure)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from descend.backends.base import WORK, as_real
-from descend.backends.eager import apply_word
 from descend.errors import OptionError, ParameterError, message
 from descend.lang.fold import build_program, split_options
 from descend.lang.graph import Node, walk
@@ -113,6 +112,8 @@ def _coast(rule: Rule, group: dict[str, Any], p: Tensor, state: dict[str, Any], 
         state: its states by key.
         numbers: the group's by the name of their host input.
     """
+    from descend.backends.eager import apply_word  # not needed to import descend
+
     work = WORK[p.dtype]
     root = build_program(rule, Structure(options=split_options(rule, group)[0], idle=True)).step.p
     known: dict[Node, Any] = {}

@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 import torch.optim.optimizer as torch_optimizer
@@ -13,17 +13,20 @@ from torch import Tensor
 from descend.errors import OptionError, message
 from descend.lang.rule import Rule
 from descend.optim import checkpoint, evaluation, groups, nonfinite, options, shared
-from descend.optim.batches import Unit
 from descend.optim.clock import Clock
-from descend.optim.explain import Explanation, PassCost, explain, price
 from descend.optim.load_report import LoadReport
 from descend.optim.look_ahead import LookAhead
 from descend.optim.lost_updates import LostUpdates
-from descend.optim.metrics import Metrics, read_metrics
-from descend.optim.missed_rows import MissedRows
-from descend.optim.row_unit import RowUnit
 from descend.optim.states import StateTable
-from descend.optim.step_plan import StepPlan
+
+# What steps and explains is imported when it is first asked for, so that importing descend stays quick.
+if TYPE_CHECKING:
+    from descend.optim.batches import Unit
+    from descend.optim.explain import Explanation, PassCost
+    from descend.optim.metrics import Metrics
+    from descend.optim.missed_rows import MissedRows
+    from descend.optim.row_unit import RowUnit
+    from descend.optim.step_plan import StepPlan
 
 _HOOKS = (
     "_optimizer_step_pre_hooks",
@@ -219,7 +222,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
         if plan.counts_lost:
             self._lost_updates.judge(units, type(self).__name__, self.clock.updates)
 
-    def _take_gradients(self, scaled: bool) -> tuple[StepPlan, list[Unit | RowUnit]]:
+    def _take_gradients(self, scaled: bool) -> "tuple[StepPlan, list[Unit | RowUnit]]":
         """A plan that holds for this step, and its batches that have gradients."""
         plan, counted = self._plan, self.clock.updates == self._lost_updates.at
         if plan is not None and plan.unscales == scaled and plan.counts_lost == counted:
@@ -231,7 +234,9 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
         assert units is not None, "a plan holds for the step that it was made for"
         return plan, units
 
-    def _make_plan(self, unscales: bool) -> StepPlan:
+    def _make_plan(self, unscales: bool) -> "StepPlan":
+        from descend.optim.step_plan import StepPlan
+
         updates = self.clock.updates
         self._plan = plan = StepPlan(self, unscales, updates == self._lost_updates.at)
         self._lost_updates.follow(plan, updates)
@@ -283,26 +288,32 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
                 else:
                     p.grad.requires_grad_(False).zero_()
 
-    def explain(self) -> Explanation:
+    def explain(self) -> "Explanation":
         """Which backend serves which tensors and why, bytes of state, bytes moved a step."""
+        from descend.optim.explain import explain
+
         return explain(self, self._plan or self._make_plan(False))
 
     @property
-    def metrics(self) -> Metrics:
+    def metrics(self) -> "Metrics":
         """The last step in numbers: norms of gradients, parameters and updates, per tensor and per group.
 
         Raises:
             OptionError: without ``metrics=True``, or before the first step.
         """
+        from descend.optim.metrics import read_metrics
+
         return read_metrics(self, self._plan.units if self._plan else [])
 
     @classmethod
-    def cost(cls, **options: Any) -> list[PassCost]:
+    def cost(cls, **options: Any) -> "list[PassCost]":
         """Bytes and operations a coordinate of each pass, for float32 parameters.
 
         Args:
             options: hyper-parameters off their defaults, such as ``momentum=0.9``.
         """
+        from descend.optim.explain import price
+
         return price(cls.rule, **options)
 
     def state_bytes(self) -> int:
