@@ -67,6 +67,14 @@ def test_the_same_program_is_the_same_text():
     assert text_of(adam) != text_of(adam, own="bfloat16") != text_of(adam, own="float16")
 
 
+@pytest.mark.parametrize("rule", RULES, ids=lambda r: r.name)
+def test_another_process_writes_the_same_text(rule):
+    """Or it compiles a kernel that lies in the store. Nodes hash by address: no set of them may give an order."""
+    programs = [build_program.__wrapped__(rule, default_structure(rule)) for _ in range(5)]
+    storages = [Storage("float", ("float32",) * len(program.streams)) for program in programs]
+    assert len({render(p, s, "x86_64") for p, s in zip(programs, storages, strict=True)}) == 1
+
+
 def test_a_pass_a_reduction():
     lamb = descend.LAMB.rule
     names = re.findall(r"define void @stage_(\d)", text_of(lamb))

@@ -66,10 +66,10 @@ class _Writer:
         for axis in range(len(self.layout.axes)):
             self.sizes.append(self.read_entry(self.layout.size_column(axis), "i64"))
         phases = plan_beginning(self.program, self.step)
-        computed = {n for phase in phases for n in (*phase.scalars, *(m for loop in phase.loops for m in loop.nodes))}
-        used = [a for n in computed for a in n.args] + [
-            n for _, n in (*self.step.tensor_stores, *self.step.slice_stores)
-        ]
+        # in a fixed order: nodes hash by address, and the kernel store finds a kernel by its text
+        computed = dict.fromkeys(n for phase in phases for n in phase.list_nodes())
+        used = [a for n in computed for a in n.args]
+        used += [n for _, n in (*self.step.tensor_stores, *self.step.slice_stores)]
         for node in dict.fromkeys(n for n in used if n not in computed and n.op != "const"):
             if node in self.program.columns:
                 self.body.read_scalar(node, "%u", self.program.columns[node])

@@ -41,6 +41,10 @@ class Phase:
     scalars: tuple[Node, ...]
     loops: tuple[Loop, ...]
 
+    def list_nodes(self) -> list[Node]:
+        """All values that are computed in it."""
+        return [*self.scalars, *(n for loop in self.loops for n in loop.nodes)]
+
 
 @dataclass(frozen=True)
 class SliceLayout:
