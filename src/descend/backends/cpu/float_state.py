@@ -1,10 +1,11 @@
 """The floating-point control state of threads, in the words of each processor family."""
 
-from descend.backends.cpu.template import CONTEXT
+from descend.backends.cpu.context import find_field
 
-_AT = CONTEXT.index("float_state")
+_AT = find_field("float_state")
 FLOAT_STATE = {
     "x86_64": {
+        "declare": "declare void @llvm.x86.sse.stmxcsr(ptr)\ndeclare void @llvm.x86.sse.ldmxcsr(ptr)",
         "remember": f"%fp.c = getelementptr i64, ptr %ctx, i64 {_AT}\n  call void @llvm.x86.sse.stmxcsr(ptr %fp.c)",
         "adopt": (
             "%own = alloca i32\n  call void @llvm.x86.sse.stmxcsr(ptr %own)\n"
@@ -13,6 +14,7 @@ FLOAT_STATE = {
         "restore": "call void @llvm.x86.sse.ldmxcsr(ptr %own)",
     },
     "aarch64": {
+        "declare": "",
         "remember": (
             f"%fp.c = getelementptr i64, ptr %ctx, i64 {_AT}\n"
             '  %fp = call i64 asm sideeffect "mrs $0, fpcr", "=r"()\n  store i64 %fp, ptr %fp.c'
@@ -26,3 +28,5 @@ FLOAT_STATE = {
     },
 }
 """Workers take over the caller's flush-to-zero mode, or ``torch.set_flush_denormal`` would split results by thread."""
+OWN_STATE = {"declare": "", "remember": "", "adopt": "", "restore": ""}
+"""On other processors each thread keeps its own."""

@@ -11,14 +11,15 @@ For each pass ``k`` the module has
 
 and ``commit(context)``, which counts the step of every tensor that took it.
 
-The context is an array of int64 (``CONTEXT`` names its fields); tensors are columns of an int64 table.
+What the context holds is said in ``context``.
 """
 
 from descend.backends.cpu import template, tiles
 from descend.backends.cpu.beginning import render_beginning
 from descend.backends.cpu.body import Body, Storage, add_up
+from descend.backends.cpu.context import TABLE_HEAD
 from descend.backends.cpu.coordinates import compute_coordinate, list_touched, read_keys, read_scalars, store_streams
-from descend.backends.cpu.float_state import FLOAT_STATE
+from descend.backends.cpu.float_state import FLOAT_STATE, OWN_STATE
 from descend.backends.cpu.words import CELL, declare
 from descend.lang.graph import Rate, walk
 from descend.lang.parameter_write import STOCHASTIC
@@ -42,8 +43,8 @@ def render(program: Program, storage: Storage, machine: str) -> str:
         storage: dtypes of its streams.
         machine: the processor's family, ``"x86_64"`` or ``"aarch64"``; others keep each thread's own float state.
     """
-    float_state = FLOAT_STATE.get(machine, dict.fromkeys(("remember", "adopt", "restore"), ""))
-    parts = [template.INTRINSICS.get(machine, ""), declare(), tiles.render_functions(program) if program.axes else ""]
+    float_state = FLOAT_STATE.get(machine, OWN_STATE)
+    parts = [float_state["declare"], declare(), tiles.render_functions(program) if program.axes else ""]
     for step in program.passes:
         if program.axes:
             parts.append(tiles.render_tiles(program, step, storage))
@@ -94,7 +95,7 @@ def _render_run(program: Program, step: Pass, storage: Storage) -> str:
     names = list_touched(program, step)
     kinds = dict(zip(program.streams, storage.streams, strict=True))
     addresses = [
-        template.ADDRESS.format(name=n, column=template.TABLE_HEAD + program.streams.index(n), cell=CELL[kinds[n]])
+        template.ADDRESS.format(name=n, column=TABLE_HEAD + program.streams.index(n), cell=CELL[kinds[n]])
         for n in names
     ]
     return template.RUN.format(
@@ -165,7 +166,7 @@ def _read_tensor_input(body: Body, program: Program, name: str) -> str:
 
 
 def _locate_tensor_state(body: Body, program: Program, name: str) -> str:
-    column = template.TABLE_HEAD + len(program.streams) + program.tensor_states.index(name)
+    column = TABLE_HEAD + len(program.streams) + program.tensor_states.index(name)
     result = body.name()
     body.emit(f"{result}.c = mul i64 %T, {column}")
     body.emit(f"{result}.j = add i64 {result}.c, %j")

@@ -3,9 +3,9 @@
 import numpy as np
 
 from descend.backends.base import Batch, as_real
+from descend.backends.cpu.context import TABLE_HEAD
 from descend.backends.cpu.render import CHUNK
 from descend.backends.cpu.runner import CpuRunner
-from descend.backends.cpu.template import TABLE_HEAD
 
 
 class RowRunner(CpuRunner):

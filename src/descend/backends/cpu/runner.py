@@ -11,8 +11,8 @@ from torch import Tensor
 from descend.backends.base import WORK, Batch, Totals
 from descend.backends.cpu import compiler, team
 from descend.backends.cpu.body import Storage
+from descend.backends.cpu.context import CONTEXT, TABLE_HEAD, find_field
 from descend.backends.cpu.render import CHUNK, render
-from descend.backends.cpu.template import CONTEXT, TABLE_HEAD
 from descend.backends.cpu.tiling import TiledBatch
 from descend.lang.graph import Node
 from descend.lang.program import Program
@@ -20,7 +20,7 @@ from descend.lang.program import Program
 SERIAL_BELOW = 30_000
 """Coordinates below which a launch on several threads costs more than it saves (measured)."""
 
-_FIRST, _LAST = map(CONTEXT.index, ("first", "last"))
+_FIRST, _LAST = map(find_field, ("first", "last"))
 
 BLOCK = 1 << 18
 """Coordinates that a chain of passes runs over together, so that the second finds them in the cache: LAMB on
@@ -104,7 +104,7 @@ class CpuRunner:
         self._put("threads", self._threads)
 
     def _put(self, name: str, value: int) -> None:
-        self._context[CONTEXT.index(name)] = value
+        self._context[find_field(name)] = value
 
     def set_params(self, addresses: list[int]) -> None:
         """Where the parameters lie."""

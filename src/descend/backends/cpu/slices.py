@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from descend.backends.cpu.template import TABLE_HEAD
+from descend.backends.cpu.context import TABLE_HEAD
 from descend.lang.graph import Node, Rate, walk
 from descend.lang.program import Pass, Program
 

@@ -3,51 +3,14 @@
 Nothing here knows a formula; ``render`` fills the braces.
 """
 
-CONTEXT = (
-    "tensors",  # number of tensors T
-    "first",  # the first tensor of this call's block
-    "last",  # the tensor behind its last
-    "rows",  # number of rows of the uniform table
-    "table",  # int64 [columns][T]: row, size, rows, columns, then the address of each stream and tensor state
-    "chunk_tensor",  # int32 [chunks]: which tensor
-    "chunk_first",  # int64 [T + 1]: number of the tensor's first chunk
-    "inputs",  # float64 [rows][inputs]: host inputs
-    "uniforms",  # float64 [rows][columns]
-    "steps",  # float32 [T]: steps done by each tensor
-    "slots",  # float64 [T][slots]
-    "partials",  # float64 [chunks][slots]
-    "tiles",  # int64 [chunks][fields]: of programs with rows or columns, what part of its tensor a chunk is
-    "totals",  # float64 [totals]: sums over all tensors of the optimizer
-    "threads",  # how many threads to ask for
-    "parallel",  # void GOMP_parallel(void (*)(void *), void *, unsigned, unsigned)
-    "thread_number",  # int omp_get_thread_num(void)
-    "team_size",  # int omp_get_num_threads(void)
-    "float_state",  # the caller's floating-point control state
-)
-"""Fields of the context, in order: int64 each."""
-
-TABLE_HEAD = 4
-"""Columns of the table before the addresses: row (-1 without gradient), size, rows, columns."""
-
-
-def _field(name: str, kind: str = "i64") -> str:
-    at = CONTEXT.index(name)
-    return f"  %{name}.p = getelementptr i64, ptr %ctx, i64 {at}\n  %{name} = load {kind}, ptr %{name}.p\n"
-
-
-INTRINSICS = {"x86_64": "declare void @llvm.x86.sse.stmxcsr(ptr)\ndeclare void @llvm.x86.sse.ldmxcsr(ptr)"}
-"""What a processor family's part of the text calls."""
+from descend.backends.cpu.context import read_fields
 
 COMMIT = (
     """
 define void @commit(ptr %ctx) {{
 entry:
 """
-    + _field("tensors")
-    + _field("rows")
-    + _field("table", "ptr")
-    + _field("inputs", "ptr")
-    + _field("steps", "ptr")
+    + read_fields("tensors", "rows", "table", "inputs", "steps")
     + """  br label %head
 head:
   %j = phi i64 [ 0, %entry ], [ %j.next, %next ]
@@ -125,15 +88,7 @@ RUN_HEAD = (
 define void @run_{k}(ptr %ctx, i64 %me, i64 %team) noinline {{
 entry:
 """
-    + _field("tensors")
-    + _field("first")
-    + _field("last")
-    + _field("table", "ptr")
-    + _field("chunk_tensor", "ptr")
-    + _field("chunk_first", "ptr")
-    + _field("uniforms", "ptr")
-    + _field("slots", "ptr")
-    + _field("partials", "ptr")
+    + read_fields("tensors", "first", "last", "table", "chunk_tensor", "chunk_first", "uniforms", "slots", "partials")
     + """  %from.p = getelementptr i64, ptr %chunk_first, i64 %first
   %from = load i64, ptr %from.p
   %to.p = getelementptr i64, ptr %chunk_first, i64 %last
@@ -201,14 +156,7 @@ ENTER = (
 define void @enter_{k}(ptr %ctx) {{
 entry:
 """
-    + _field("first")
-    + _field("last")
-    + _field("rows")
-    + _field("table", "ptr")
-    + _field("inputs", "ptr")
-    + _field("uniforms", "ptr")
-    + _field("slots", "ptr")
-    + _field("totals", "ptr")
+    + read_fields("first", "last", "rows", "table", "inputs", "uniforms", "slots", "totals")
     + """  {remember}
   %begin = icmp eq i64 %first, 0
   %rows.now = select i1 %begin, i64 %rows, i64 0
@@ -247,10 +195,7 @@ exit:
 define internal void @tensor_{k}(ptr %ctx, i64 %j, i64 %row) {{
 entry:
 """
-    + _field("tensors")
-    + _field("table", "ptr")
-    + _field("uniforms", "ptr")
-    + _field("slots", "ptr")
+    + read_fields("tensors", "table", "uniforms", "slots")
     + """  %T = add i64 %tensors, 0
   %size.j = add i64 %T, %j
   %size.p = getelementptr i64, ptr %table, i64 %size.j
@@ -270,13 +215,7 @@ FINISH = (
 define void @finish_{k}(ptr %ctx) {{
 entry:
 """
-    + _field("first")
-    + _field("last")
-    + _field("table", "ptr")
-    + _field("chunk_first", "ptr")
-    + _field("slots", "ptr")
-    + _field("partials", "ptr")
-    + _field("totals", "ptr")
+    + read_fields("first", "last", "table", "chunk_first", "slots", "partials", "totals")
     + """  br label %head
 head:
   %j = phi i64 [ %first, %entry ], [ %j.next, %next ]
@@ -347,8 +286,7 @@ STAGE = (
 define void @share_{k}(ptr %ctx) {{
 entry:
 """
-    + _field("thread_number", "ptr")
-    + _field("team_size", "ptr")
+    + read_fields("thread_number", "team_size")
     + """  %me.32 = call i32 %thread_number()
   %team.32 = call i32 %team_size()
   %me = sext i32 %me.32 to i64
@@ -371,8 +309,7 @@ define void @stage_{k}(ptr %ctx) {{
 entry:
   call void @enter_{k}(ptr %ctx)
 """
-    + _field("threads")
-    + _field("parallel", "ptr")
+    + read_fields("threads", "parallel")
     + """  %alone = icmp sle i64 %threads, 1
   br i1 %alone, label %serial, label %team
 serial:

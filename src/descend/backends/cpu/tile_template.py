@@ -3,7 +3,8 @@
 A tile is some rows, and of wide matrices some columns, of one tensor; ``template`` walks over tiles as over chunks.
 """
 
-from descend.backends.cpu.template import RUN_HEAD, RUN_TAIL, _field
+from descend.backends.cpu.context import read_fields
+from descend.backends.cpu.template import RUN_HEAD, RUN_TAIL
 
 FUNCTIONS = """
 define internal void @fill(ptr noalias nocapture %to, double %value, i64 %n) {
@@ -75,7 +76,7 @@ ENTRY = """  %{name}.m = mul i64 %tensors, {column}
 
 RUN = (
     RUN_HEAD
-    + _field("tiles", "ptr")
+    + read_fields("tiles")
     + """  %tile.m = mul i64 %chunk, {fields}
   %tile = getelementptr i64, ptr %tiles, i64 %tile.m
 {operands}
@@ -118,9 +119,7 @@ COLLECT = (
 define internal void @collect_{k}(ptr %ctx, i64 %j, i64 %begin, i64 %end) {{
 entry:
 """
-    + _field("tensors")
-    + _field("table", "ptr")
-    + _field("tiles", "ptr")
+    + read_fields("tensors", "table", "tiles")
     + """{homes}
   br label %head
 head:

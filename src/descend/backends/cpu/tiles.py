@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from descend.backends.cpu import template, tile_template
 from descend.backends.cpu.body import LOWEST, Body, Storage, add_up
+from descend.backends.cpu.context import TABLE_HEAD
 from descend.backends.cpu.coordinates import (
     cells,
     compute_coordinate,
@@ -49,11 +50,10 @@ class _Frame:
 
     def _operands(self) -> list[tuple[str, str, str, str]]:
         """What a span is called with: type, attributes, name, and the text that finds it in the walk."""
-        column = template.TABLE_HEAD
         entry, field = tile_template.ENTRY, tile_template.FIELD
         found = []
         for name in self.streams:
-            text = entry.format(name=f"x.{name}", column=column + self.program.streams.index(name), kind="ptr")
+            text = entry.format(name=f"x.{name}", column=TABLE_HEAD + self.program.streams.index(name), kind="ptr")
             found.append(("ptr", " noalias nocapture", f"%x.{name}", text))
         for i, node in enumerate(self.read):
             text = entry.format(name=f"w{i}", column=self.layout.narrow_column(node), kind="ptr")

@@ -1,0 +1,41 @@
+"""What the host hands to a kernel: the fields of the context, and the columns of the table that it points to."""
+
+CONTEXT = {
+    "tensors": "i64",  # number of tensors T
+    "first": "i64",  # the first tensor of this call's block
+    "last": "i64",  # the tensor behind its last
+    "rows": "i64",  # number of rows of the uniform table
+    "table": "ptr",  # int64 [columns][T]: row, size, rows, columns, then the address of each stream and tensor state
+    "chunk_tensor": "ptr",  # int32 [chunks]: which tensor
+    "chunk_first": "ptr",  # int64 [T + 1]: number of the tensor's first chunk
+    "inputs": "ptr",  # float64 [rows][inputs]: host inputs
+    "uniforms": "ptr",  # float64 [rows][columns]
+    "steps": "ptr",  # float32 [T]: steps done by each tensor
+    "slots": "ptr",  # float64 [T][slots]
+    "partials": "ptr",  # float64 [chunks][slots]
+    "tiles": "ptr",  # int64 [chunks][fields]: of programs with rows or columns, what part of its tensor a chunk is
+    "totals": "ptr",  # float64 [totals]: sums over all tensors of the optimizer
+    "threads": "i64",  # how many threads to ask for
+    "parallel": "ptr",  # void GOMP_parallel(void (*)(void *), void *, unsigned, unsigned)
+    "thread_number": "ptr",  # int omp_get_thread_num(void)
+    "team_size": "ptr",  # int omp_get_num_threads(void)
+    "float_state": "i64",  # the caller's floating-point control state
+}
+"""The fields in order, eight bytes each, and the LLVM type of each."""
+
+TABLE_HEAD = 4
+"""Columns of the table before the addresses: row (-1 without gradient), size, rows, columns."""
+
+
+def find_field(name: str) -> int:
+    """The number of a field of the context."""
+    return list(CONTEXT).index(name)
+
+
+def read_fields(*names: str) -> str:
+    """Instructions that read fields of the context ``%ctx``, each into the value of its name."""
+    return "".join(
+        f"  %{name}.p = getelementptr i64, ptr %ctx, i64 {find_field(name)}\n"
+        f"  %{name} = load {CONTEXT[name]}, ptr %{name}.p\n"
+        for name in names
+    )
