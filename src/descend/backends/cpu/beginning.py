@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from descend.backends.cpu.body import LOWEST, Body
+from descend.backends.cpu.body import Body
+from descend.backends.cpu.reductions import JOIN, NOTHING, name_join
 from descend.backends.cpu.slices import Loop, SliceLayout, lay_out, plan_beginning
 from descend.backends.cpu.words import LOAD, STORE
 from descend.lang.graph import Node, Rate
@@ -153,11 +154,11 @@ class _Writer:
         )
 
     def _set_all(self, home: str, node: Node) -> None:
-        zero = LOWEST if node.name == "largest" else "0.0"
+        nothing = NOTHING[name_join(node)]
         if node.rate is Rate.TENSOR:
-            self.body.emit(f"store double {zero}, ptr {home}")
+            self.body.emit(f"store double {nothing}, ptr {home}")
         else:
-            self.body.emit(f"call void @fill(ptr {home}, double {zero}, i64 {self._length(node.axes)})")
+            self.body.emit(f"call void @fill(ptr {home}, double {nothing}, i64 {self._length(node.axes)})")
 
     def _open(self, length: str) -> str:
         self.loops += 1
@@ -249,10 +250,7 @@ class _Writer:
         if node.name == "sumsq":
             self.body.emit(f"{name}.q = fmul double {value}, {value}")
             value = f"{name}.q"
-        if node.name == "largest":
-            self.body.emit(f"{name} = call double @llvm.maximum.f64(double {name}.o, double {value})")
-        else:
-            self.body.emit(f"{name} = fadd double {name}.o, {value}")
+        self.body.emit(f"{name} = {JOIN[name_join(node)].format(f'{name}.o', value)}")
         self.body.emit(f"store double {name}, ptr {name}.a")
 
     def store_state(self, name: str, node: Node) -> None:

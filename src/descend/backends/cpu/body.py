@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from descend.backends.cpu.words import IR, NON_FINITE, SUFFIX, literal
+from descend.backends.cpu.words import IR, SUFFIX, literal
 from descend.lang.graph import Node
-
-LOWEST = "0xFFF0000000000000"
-"""Minus infinity: the largest of nothing."""
 
 
 @dataclass(frozen=True)
@@ -78,28 +75,3 @@ class Body:
     def text(self) -> str:
         """The instructions."""
         return "\n".join(self.lines)
-
-
-def add_up(body: Body, node: Node, i: int) -> tuple[str, str]:
-    """One coordinate's share of a reduction; returns the accumulator's type and its zero."""
-    value = body.operand(node.args[0])
-    if node.name == "nonfinite":
-        bits, exponent = NON_FINITE[body.kind]
-        body.emit(f"%sum{i}.b = bitcast {body.kind} {value} to {bits}")
-        body.emit(f"%sum{i}.e = and {bits} %sum{i}.b, {exponent}")
-        body.emit(f"%sum{i}.n = icmp eq {bits} %sum{i}.e, {exponent}")
-        body.emit(f"%sum{i}.w = zext i1 %sum{i}.n to i32")
-        body.emit(f"%sum{i}.next = add i32 %sum{i}, %sum{i}.w")
-        return "i32", "0"
-    if body.kind == "float":
-        body.emit(f"%sum{i}.d = fpext float {value} to double")
-        value = f"%sum{i}.d"
-    if node.name == "sumsq":
-        body.emit(f"%sum{i}.q = fmul double {value}, {value}")
-        value = f"%sum{i}.q"
-    if node.name == "largest":
-        body.emit(f"%sum{i}.next = call double @llvm.maximum.f64(double %sum{i}, double {value})")
-        return "double", LOWEST
-    # the one place where order is free, so that the sum vectorises; chunks fix it again
-    body.emit(f"%sum{i}.next = fadd reassoc nsz double %sum{i}, {value}")
-    return "double", "0.0"

@@ -16,10 +16,11 @@ What the context holds is said in ``context``.
 
 from descend.backends.cpu import template, tiles
 from descend.backends.cpu.beginning import render_beginning
-from descend.backends.cpu.body import Body, Storage, add_up
+from descend.backends.cpu.body import Body, Storage
 from descend.backends.cpu.context import TABLE_HEAD
 from descend.backends.cpu.coordinates import compute_coordinate, list_touched, read_keys, read_scalars, store_streams
 from descend.backends.cpu.float_state import FLOAT_STATE, OWN_STATE
+from descend.backends.cpu.reductions import JOIN, NOTHING, add_up, name_join
 from descend.backends.cpu.words import CELL, declare
 from descend.lang.graph import Rate, walk
 from descend.lang.parameter_write import STOCHASTIC
@@ -179,15 +180,17 @@ def _render_finish(program: Program, step: Pass) -> str:
     sums, names = [], set()
     for node in (n for n in step.reductions if n.rate is not Rate.SLICE):
         slot = program.slots[node]
-        name = "largest" if node.name == "largest" else "combine"
+        name = name_join(node)
         names.add(name)
-        sums.append(template.COMBINE.format(name=name, k=step.index, slot=slot))
+        sums.append(template.CALL_JOIN.format(name=name, k=step.index, slot=slot))
         if node in program.totals:
             sums.append(template.TOTAL.format(slot=slot, total=program.totals[node]))
     if program.axes:
         sums.append(f"  call void @collect_{step.index}(ptr %ctx, i64 %j, i64 %begin, i64 %end)")
     functions = [
-        template.COMBINATION.format(name=n, k=step.index, slots=len(program.slots), **template.COMBINATIONS[n])
+        template.JOIN_PARTIALS.format(
+            name=n, k=step.index, slots=len(program.slots), nothing=NOTHING[n], join=JOIN[n].format("%sum", "%x")
+        )
         for n in sorted(names)
     ]
     return template.FINISH.format(k=step.index, slots=len(program.slots), sums="\n".join(sums)) + "".join(functions)

@@ -244,13 +244,13 @@ exit:
 """
 )
 
-COMBINATION = """
+JOIN_PARTIALS = """
 define internal double @{name}_{k}(ptr %partials, i64 %first, i64 %last, i64 %slot) {{
 entry:
   br label %head
 head:
   %c = phi i64 [ %first, %entry ], [ %c.next, %work ]
-  %sum = phi double [ {zero}, %entry ], [ %sum.next, %work ]
+  %sum = phi double [ {nothing}, %entry ], [ %sum.next, %work ]
   %some = icmp slt i64 %c, %last
   br i1 %some, label %work, label %exit
 work:
@@ -258,7 +258,7 @@ work:
   %at = add i64 %m, %slot
   %p = getelementptr double, ptr %partials, i64 %at
   %x = load double, ptr %p
-  %sum.next = {add}
+  %sum.next = {join}
   %c.next = add i64 %c, 1
   br label %head
 exit:
@@ -266,13 +266,7 @@ exit:
 }}
 """
 
-COMBINATIONS = {
-    "combine": {"zero": "0.0", "add": "fadd double %sum, %x"},
-    "largest": {"zero": "0xFFF0000000000000", "add": "call double @llvm.maximum.f64(double %sum, double %x)"},
-}
-"""What the chunks' partial results are combined with."""
-
-COMBINE = """  %r{slot} = call double @{name}_{k}(ptr %partials, i64 %begin, i64 %end, i64 {slot})
+CALL_JOIN = """  %r{slot} = call double @{name}_{k}(ptr %partials, i64 %begin, i64 %end, i64 {slot})
   %r{slot}.p = getelementptr double, ptr %s, i64 {slot}
   store double %r{slot}, ptr %r{slot}.p"""
 

@@ -45,7 +45,7 @@ loop:
   %b = getelementptr inbounds double, ptr %from.r, i64 %i
   %x = load double, ptr %a
   %y = load double, ptr %b
-  %z = {add}
+  %z = {join}
   store double %z, ptr %a
   %i.next = add nuw nsw i64 %i, 1
   %more = icmp ult i64 %i.next, %n
@@ -57,12 +57,7 @@ exit:
   ret void
 }}
 """
-"""Adds a tile's partial values, ``rows`` times ``n`` of them, to a tensor's."""
-
-ADDITIONS = {
-    "sum": "fadd double %x, %y",
-    "largest": "call double @llvm.maximum.f64(double %x, double %y)",
-}
+"""Puts a tile's partial values, ``rows`` times ``n`` of them, together with a tensor's."""
 
 FIELD = """  %{name}.p = getelementptr i64, ptr %tile, i64 {at}
   %{name} = load {kind}, ptr %{name}.p
@@ -137,4 +132,4 @@ exit:
 }}
 """
 )
-"""Adds up the tiles' partial values of each slice, in the order of the tiles."""
+"""Puts the tiles' partial values of each slice together, in the order of the tiles."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from descend.backends.cpu import template, tile_template
-from descend.backends.cpu.body import LOWEST, Body, Storage, add_up
+from descend.backends.cpu.body import Body, Storage
 from descend.backends.cpu.context import TABLE_HEAD
 from descend.backends.cpu.coordinates import (
     cells,
@@ -13,6 +13,7 @@ from descend.backends.cpu.coordinates import (
     read_scalars,
     store_streams,
 )
+from descend.backends.cpu.reductions import JOIN, NOTHING, add_up, name_join
 from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, SliceLayout, lay_out, list_read
 from descend.backends.cpu.words import CELL
 from descend.lang.graph import Node, Rate
@@ -27,8 +28,8 @@ def render_tiles(program: Program, step: Pass, storage: Storage) -> str:
 
 def render_functions(program: Program) -> str:
     """The functions that all passes of a program share."""
-    names = {"largest" if n.name == "largest" else "sum" for n in lay_out(program).taken}
-    gathers = [tile_template.GATHER.format(name=n, add=tile_template.ADDITIONS[n]) for n in sorted(names)]
+    names = {name_join(n) for n in lay_out(program).taken}
+    gathers = [tile_template.GATHER.format(name=n, join=JOIN[n].format("%x", "%y")) for n in sorted(names)]
     return "\n".join([tile_template.FUNCTIONS, *gathers])
 
 
@@ -132,10 +133,9 @@ class _Frame:
     def _clear_shares(self, body: Body) -> None:
         """Append the setting of this tile's partial values to nothing."""
         for i, node in enumerate(self.sliced):
-            zero = LOWEST if node.name == "largest" else "0.0"
             width = "%width" if self._spans_columns(node) else "1"
             body.emit(f"%q{i}.n = mul i64 %qrows{i}, {width}")
-            body.emit(f"call void @fill(ptr %q{i}, double {zero}, i64 %q{i}.n)")
+            body.emit(f"call void @fill(ptr %q{i}, double {NOTHING[name_join(node)]}, i64 %q{i}.n)")
 
     def _start_indices(self, body: Body) -> list[str]:
         """Append where the first row lies along each axis but the last; returns the phis that count on."""
@@ -224,10 +224,7 @@ class _Frame:
     def _add_row(self, body: Body, node: Node, i: int, share: int) -> None:
         """Append the adding of a row's sum to what its slice has so far."""
         body.emit(f"%old{i} = load double, ptr %qr{share}")
-        if node.name == "largest":
-            body.emit(f"%new{i} = call double @llvm.maximum.f64(double %old{i}, double %sum{i}.next)")
-        else:
-            body.emit(f"%new{i} = fadd double %old{i}, %sum{i}.next")
+        body.emit(f"%new{i} = {JOIN[name_join(node)].format(f'%old{i}', f'%sum{i}.next')}")
         body.emit(f"store double %new{i}, ptr %qr{share}")
 
     def render_collect(self) -> str:
@@ -236,7 +233,7 @@ class _Frame:
         for i, node in enumerate(self.sliced):
             across = self._spans_columns(node)
             at = TILE_HEAD + SHARE_FIELDS * self.layout.taken.index(node)
-            zero, name = (LOWEST, "largest") if node.name == "largest" else ("0.0", "sum")
+            name = name_join(node)
             homes.append(tile_template.ENTRY.format(name=f"h{i}", column=self.layout.buffer_column(node), kind="ptr"))
             count = "1"
             for axis in self.layout.along(node.axes):
@@ -245,7 +242,7 @@ class _Frame:
                 )
                 homes.append(f"  %l{i}.{axis} = mul i64 {count}, %n{i}.{axis}\n")
                 count = f"%l{i}.{axis}"
-            homes.append(f"  call void @fill(ptr %h{i}, double {zero}, i64 {count})\n")
+            homes.append(f"  call void @fill(ptr %h{i}, double {NOTHING[name]}, i64 {count})\n")
             for offset, (field, kind) in enumerate((("q", "ptr"), ("from", "i64"), ("rows", "i64"))):
                 shares.append(tile_template.FIELD.format(name=f"{field}{i}", at=at + offset, kind=kind))
             if across:
