@@ -1,4 +1,4 @@
-"""Rendering of what one tensor computes before a pass where it has rows or columns: ``tensor_k`` of such a program."""
+"""Rendering of what one tensor computes before a pass, ``tensor_k``: values of its own, of its rows and columns."""
 
 from dataclasses import dataclass, field
 
@@ -89,9 +89,9 @@ class _Writer:
         elif node.name == "size":
             self.body.operands[node] = self._count(node.axes)
         elif node.op == "input":
-            name, address = self.body.name(), self.read_entry(self.state_column(node.name))
-            self.body.emit(f"{name}.v = load double, ptr {address}")
-            self.body.operands[node] = f"{name}.v"
+            address = self.read_entry(self.state_column(node.name))
+            self.body.operands[node] = name = self.body.name()
+            self.body.emit(f"{name} = load double, ptr {address}")
         else:
             self.body.compute(node)
 
@@ -116,14 +116,13 @@ class _Writer:
         homes = {n: self._locate(n) for n in loop.sums}
         for node in loop.sums:
             self._set_all(homes[node], node)
-        with_buffer = [n for n in loop.nodes if n in self.layout.buffers and not self._is_home(n)]
+        summed = [n for n in loop.nodes if n.op == "reduce"]  # these stand in their buffers already
+        computed = [n for n in loop.nodes if n.op != "reduce"]
+        kept = {n: self.read_entry(self.layout.buffer_column(n)) for n in computed if n in self.layout.buffers}
         narrow = [n for n in loop.nodes if n in self.layout.narrow]
-        kept = {n: self.read_entry(self.layout.buffer_column(n)) for n in with_buffer}
         rounded = {n: self.read_entry(self.layout.narrow_column(n)) for n in narrow}
-        read = [a for n in loop.nodes if n.op != "reduce" for a in n.args] + [n.args[0] for n in loop.sums]
-        read = [a for a in read if a.rate is Rate.SLICE and a not in loop.nodes] + [
-            n for n in loop.nodes if self._is_home(n)
-        ]
+        used = [*(a for n in computed for a in n.args), *(n.args[0] for n in loop.sums)]
+        read = [a for a in used if a.rate is Rate.SLICE and a not in loop.nodes] + summed
         bases = {a: self.read_entry(self.layout.buffer_column(a)) for a in dict.fromkeys(read)}
         states = {n: self.read_entry(self.state_column(n.name)) for n in loop.nodes if n.op == "input"}
         index = self._open(self._length(loop.axes))
@@ -138,14 +137,11 @@ class _Writer:
             if node in kept:
                 self._store(node, kept[node], index)
             if node in rounded:
-                self._round(node, rounded[node], index)
+                self._write_work(self._as_double(node), rounded[node], index)
         for node in loop.sums:
             self._add(node, homes[node], places[node.axes])
         self._close(index)
         self.body.operands = outside
-
-    def _is_home(self, node: Node) -> bool:
-        return node.op == "reduce"
 
     def _locate(self, node: Node) -> str:
         """Where a sum of slice values is added up."""
@@ -221,9 +217,6 @@ class _Writer:
         name = self.body.name()
         self.body.emit(f"{name} = uitofp i1 {self.body.operand(node)} to double")
         return name
-
-    def _round(self, node: Node, base: str, place: str) -> None:
-        self._write_work(self._as_double(node), base, place)
 
     def _write_work(self, value: str, base: str, place: str) -> None:
         """Append the writing of a float64 in the work type."""

@@ -49,12 +49,10 @@ def render(program: Program, storage: Storage, machine: str) -> str:
     for step in program.passes:
         if program.axes:
             parts.append(tiles.render_tiles(program, step, storage))
-            beginning = render_beginning(program, step, storage.work)
         else:
             parts += [_render_span(program, step, storage), _render_run(program, step, storage)]
-            beginning = _render_tensors(program, step)
         parts += [
-            _render_enter(program, step, float_state["remember"], beginning),
+            _render_enter(program, step, storage.work, float_state["remember"]),
             _render_finish(program, step),
             (template.STAGE if step.walks else IDLE).format(k=step.index, **float_state),
         ]
@@ -109,7 +107,7 @@ def _render_run(program: Program, step: Pass, storage: Storage) -> str:
     )
 
 
-def _render_enter(program: Program, step: Pass, remember: str, beginning: str) -> str:
+def _render_enter(program: Program, step: Pass, work: str, remember: str) -> str:
     rows = Body("double")
     known = frozenset((*program.totals, *program.group_sums))
     for node in walk(step.columns, cut=known):
@@ -125,55 +123,11 @@ def _render_enter(program: Program, step: Pass, remember: str, beginning: str) -
         k=step.index,
         remember=remember,
         rows=rows.text(),
-        tensors=beginning,
+        tensors=render_beginning(program, step, work),
         inputs=len(program.inputs),
         columns=len(program.columns),
         slots=len(program.slots),
     )
-
-
-def _render_tensors(program: Program, step: Pass) -> str:
-    body = Body("double")
-    wanted = [*step.slots, *(n for _, n in step.tensor_stores)]
-    known = frozenset(n for n in (*program.slots, *program.columns) if n not in step.slots)
-    for node in walk(wanted, cut=known):
-        if node.op == "const":
-            continue
-        if node in program.columns and node.rate is not Rate.TENSOR:
-            body.read_scalar(node, "%u", program.columns[node])
-        elif node in known:
-            body.read_scalar(node, "%s", program.slots[node])
-        elif node.op == "input":
-            body.operands[node] = _read_tensor_input(body, program, node.name)
-        else:
-            body.compute(node)
-    for node in step.slots:
-        body.write_scalar(node, "%s", program.slots[node])
-    for name, node in step.tensor_stores:
-        address = _locate_tensor_state(body, program, name)
-        body.emit(f"store double {body.operand(node)}, ptr {address}")
-    return body.text()
-
-
-def _read_tensor_input(body: Body, program: Program, name: str) -> str:
-    if name == "size":
-        result = body.name()
-        body.emit(f"{result} = sitofp i64 %size to double")
-        return result
-    address = _locate_tensor_state(body, program, name)
-    result = body.name()
-    body.emit(f"{result} = load double, ptr {address}")
-    return result
-
-
-def _locate_tensor_state(body: Body, program: Program, name: str) -> str:
-    column = TABLE_HEAD + len(program.streams) + program.tensor_states.index(name)
-    result = body.name()
-    body.emit(f"{result}.c = mul i64 %T, {column}")
-    body.emit(f"{result}.j = add i64 {result}.c, %j")
-    body.emit(f"{result}.p = getelementptr i64, ptr %table, i64 {result}.j")
-    body.emit(f"{result} = load ptr, ptr {result}.p")
-    return result
 
 
 def _render_finish(program: Program, step: Pass) -> str:
