@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from descend.backends.cpu.body import Body
+from descend.backends.cpu.context import read_entry
 from descend.backends.cpu.reductions import JOIN, NOTHING, name_join
 from descend.backends.cpu.slices import Loop, SliceLayout, lay_out, plan_beginning
 from descend.backends.cpu.words import LOAD, STORE
@@ -51,10 +52,7 @@ class _Writer:
     def read_entry(self, column: int, kind: str = "ptr") -> str:
         """Append the reading of this tensor's entry in a column of the address table."""
         name = self.body.name()
-        self.body.emit(f"{name}.c = mul i64 %T, {column}")
-        self.body.emit(f"{name}.j = add i64 {name}.c, %j")
-        self.body.emit(f"{name}.p = getelementptr i64, ptr %table, i64 {name}.j")
-        self.body.emit(f"{name} = load {kind}, ptr {name}.p")
+        self.body.lines.append(read_entry(name.removeprefix("%"), column, kind).rstrip())
         return name
 
     def state_column(self, name: str) -> int:

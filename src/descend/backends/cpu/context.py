@@ -23,8 +23,8 @@ CONTEXT = {
 }
 """The fields in order, eight bytes each, and the LLVM type of each."""
 
-TABLE_HEAD = 4
-"""Columns of the table before the addresses: row (-1 without gradient), size, rows, columns."""
+ROW, SIZE, TABLE_HEAD = 0, 1, 4
+"""The table's columns for a tensor's row (-1 without gradient) and its size; and the first of those with addresses."""
 
 
 def find_field(name: str) -> int:
@@ -38,4 +38,14 @@ def read_fields(*names: str) -> str:
         f"  %{name}.p = getelementptr i64, ptr %ctx, i64 {find_field(name)}\n"
         f"  %{name} = load {CONTEXT[name]}, ptr %{name}.p\n"
         for name in names
+    )
+
+
+def read_entry(name: str, column: int, kind: str = "ptr") -> str:
+    """Instructions that read the table's entry of tensor ``%j`` in a column, into the value of a name."""
+    return (
+        f"  %{name}.m = mul i64 %tensors, {column}\n"
+        f"  %{name}.j = add i64 %{name}.m, %j\n"
+        f"  %{name}.a = getelementptr i64, ptr %table, i64 %{name}.j\n"
+        f"  %{name} = load {kind}, ptr %{name}.a\n"
     )

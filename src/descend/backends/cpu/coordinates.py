@@ -14,7 +14,7 @@ def list_touched(program: Program, step: Pass) -> list[str]:
     return [s for s in program.streams if s in touched]
 
 
-def cells(program: Program, storage: Storage) -> dict[str, str]:
+def name_dtypes(program: Program, storage: Storage) -> dict[str, str]:
     """The dtype name of each stream."""
     return dict(zip(program.streams, storage.streams, strict=True))
 
@@ -46,22 +46,22 @@ def compute_coordinate(body: Body, program: Program, step: Pass, storage: Storag
         storage: dtypes of the streams.
         base: what the names of the streams' addresses begin with.
     """
-    kinds = cells(program, storage)
+    dtypes = name_dtypes(program, storage)
     for name in list_touched(program, step):
-        body.emit(f"%a.{name} = getelementptr inbounds {CELL[kinds[name]]}, ptr {base}.{name}, i64 %i")
+        body.emit(f"%a.{name} = getelementptr inbounds {CELL[dtypes[name]]}, ptr {base}.{name}, i64 %i")
     for name in step.loads:
-        body.emit(LOAD[kinds[name], storage.work].format(r=f"%in.{name}", a=f"%a.{name}"))
+        body.emit(LOAD[dtypes[name], storage.work].format(r=f"%in.{name}", a=f"%a.{name}"))
     for node in step.body:
         if node in step.reloads or node.op == "input":
             body.operands[node] = f"%in.{step.reloads.get(node, node.name)}"
         elif node.op in (NEAREST, STOCHASTIC):
-            body.operands[node] = rounding.round_value(body, node, kinds["p"])
+            body.operands[node] = rounding.round_value(body, node, dtypes["p"])
         else:
             body.compute(node)
 
 
 def store_streams(body: Body, program: Program, step: Pass, storage: Storage) -> None:
     """Append the writing of what is new."""
-    kinds = cells(program, storage)
+    dtypes = name_dtypes(program, storage)
     for name, node in step.stores:
-        body.emit(STORE[kinds[name], storage.work].format(x=body.operand(node), a=f"%a.{name}"))
+        body.emit(STORE[dtypes[name], storage.work].format(x=body.operand(node), a=f"%a.{name}"))

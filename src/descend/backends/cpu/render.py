@@ -17,8 +17,15 @@ What the context holds is said in ``context``.
 from descend.backends.cpu import template, tiles
 from descend.backends.cpu.beginning import render_beginning
 from descend.backends.cpu.body import Body, Storage
-from descend.backends.cpu.context import TABLE_HEAD
-from descend.backends.cpu.coordinates import compute_coordinate, list_touched, read_keys, read_scalars, store_streams
+from descend.backends.cpu.context import TABLE_HEAD, read_entry
+from descend.backends.cpu.coordinates import (
+    compute_coordinate,
+    list_touched,
+    name_dtypes,
+    read_keys,
+    read_scalars,
+    store_streams,
+)
 from descend.backends.cpu.float_state import FLOAT_STATE, OWN_STATE
 from descend.backends.cpu.reductions import JOIN, NOTHING, add_up, name_join
 from descend.backends.cpu.words import CELL, declare
@@ -92,9 +99,10 @@ def _number(step: Pass) -> str:
 
 def _render_run(program: Program, step: Pass, storage: Storage) -> str:
     names = list_touched(program, step)
-    kinds = dict(zip(program.streams, storage.streams, strict=True))
+    dtypes = name_dtypes(program, storage)
     addresses = [
-        template.ADDRESS.format(name=n, column=TABLE_HEAD + program.streams.index(n), cell=CELL[kinds[n]])
+        read_entry(f"base.{n}", TABLE_HEAD + program.streams.index(n))
+        + f"  %x.{n} = getelementptr {CELL[dtypes[n]]}, ptr %base.{n}, i64 %start"
         for n in names
     ]
     return template.RUN.format(

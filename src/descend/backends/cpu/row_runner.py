@@ -3,7 +3,7 @@
 import numpy as np
 
 from descend.backends.base import Batch, as_real
-from descend.backends.cpu.context import TABLE_HEAD
+from descend.backends.cpu.context import SIZE, TABLE_HEAD
 from descend.backends.cpu.render import CHUNK
 from descend.backends.cpu.runner import CpuRunner
 
@@ -31,6 +31,6 @@ class RowRunner(CpuRunner):
     def run_rows(self, first: int, last: int) -> None:
         """Run the pass for the rows from ``first`` up to, but without, ``last``."""
         self._table[TABLE_HEAD:, 0] = self._start + first * self._row_bytes
-        self._table[1, 0] = size = (last - first) * self._row_size
+        self._table[SIZE, 0] = size = (last - first) * self._row_size
         self._first[1] = -(-size // CHUNK)
         self._run_pass(0)

@@ -11,7 +11,7 @@ from torch import Tensor
 from descend.backends.base import WORK, Batch, Totals
 from descend.backends.cpu import compiler, team
 from descend.backends.cpu.body import Storage
-from descend.backends.cpu.context import CONTEXT, TABLE_HEAD, find_field
+from descend.backends.cpu.context import CONTEXT, ROW, SIZE, TABLE_HEAD, find_field
 from descend.backends.cpu.render import CHUNK, render
 from descend.backends.cpu.tiling import TiledBatch
 from descend.lang.graph import Node
@@ -69,7 +69,7 @@ class CpuRunner:
         self._chunk_tensor = np.repeat(np.arange(count, dtype=np.int32), chunks)
         rows = TABLE_HEAD + 2 + len(program.states)
         self._table = np.zeros((rows + (len(tiled.columns) if tiled else 0), count), np.int64)
-        self._table[1] = sizes
+        self._table[SIZE] = sizes
         if tiled:
             self._table[rows:] = tiled.columns
         # written through ctypes: of all ways from a list of numbers to memory the fastest, cold and warm
@@ -122,7 +122,7 @@ class CpuRunner:
 
     def set_rows(self) -> None:
         """Take over which row each tensor has."""
-        self._table[0] = self.batch.rows
+        self._table[ROW] = self.batch.rows
         self._put("rows", self.batch.row_count)
 
     def begin(self, totals: Totals) -> None:

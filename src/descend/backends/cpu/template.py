@@ -3,7 +3,7 @@
 Nothing here knows a formula; ``render`` fills the braces.
 """
 
-from descend.backends.cpu.context import read_fields
+from descend.backends.cpu.context import SIZE, read_entry, read_fields
 
 COMMIT = (
     """
@@ -77,12 +77,6 @@ SUM_END = {
     ),
 }
 
-ADDRESS = """  %column.{name} = mul i64 %tensors, {column}
-  %entry.{name} = add i64 %column.{name}, %j
-  %address.{name} = getelementptr i64, ptr %table, i64 %entry.{name}
-  %base.{name} = load ptr, ptr %address.{name}
-  %x.{name} = getelementptr {cell}, ptr %base.{name}, i64 %start"""
-
 RUN_HEAD = (
     """
 define void @run_{k}(ptr %ctx, i64 %me, i64 %team) noinline {{
@@ -135,10 +129,8 @@ exit:
 """
 RUN = (
     RUN_HEAD
-    + """  %j.size = add i64 %tensors, %j
-  %size.p = getelementptr i64, ptr %table, i64 %j.size
-  %size = load i64, ptr %size.p
-  %begin.p = getelementptr i64, ptr %chunk_first, i64 %j
+    + read_entry("size", SIZE, "i64")
+    + """  %begin.p = getelementptr i64, ptr %chunk_first, i64 %j
   %begin = load i64, ptr %begin.p
   %past = sub i64 %chunk, %begin
   %start = mul i64 %past, {chunk}
@@ -196,11 +188,8 @@ define internal void @tensor_{k}(ptr %ctx, i64 %j, i64 %row) {{
 entry:
 """
     + read_fields("tensors", "table", "uniforms", "slots")
-    + """  %T = add i64 %tensors, 0
-  %size.j = add i64 %T, %j
-  %size.p = getelementptr i64, ptr %table, i64 %size.j
-  %size = load i64, ptr %size.p
-  %u.m = mul i64 %row, {columns}
+    + read_entry("size", SIZE, "i64")
+    + """  %u.m = mul i64 %row, {columns}
   %u = getelementptr double, ptr %uniforms, i64 %u.m
   %s.m = mul i64 %j, {slots}
   %s = getelementptr double, ptr %slots, i64 %s.m

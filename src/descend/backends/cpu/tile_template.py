@@ -63,12 +63,6 @@ FIELD = """  %{name}.p = getelementptr i64, ptr %tile, i64 {at}
   %{name} = load {kind}, ptr %{name}.p
 """
 
-ENTRY = """  %{name}.m = mul i64 %tensors, {column}
-  %{name}.j = add i64 %{name}.m, %j
-  %{name}.a = getelementptr i64, ptr %table, i64 %{name}.j
-  %{name} = load {kind}, ptr %{name}.a
-"""
-
 RUN = (
     RUN_HEAD
     + read_fields("tiles")

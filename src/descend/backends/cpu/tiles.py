@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from descend.backends.cpu import template, tile_template
 from descend.backends.cpu.body import Body, Storage
-from descend.backends.cpu.context import TABLE_HEAD
+from descend.backends.cpu.context import TABLE_HEAD, read_entry
 from descend.backends.cpu.coordinates import (
-    cells,
     compute_coordinate,
     list_touched,
+    name_dtypes,
     read_keys,
     read_scalars,
     store_streams,
@@ -51,13 +51,13 @@ class _Frame:
 
     def _operands(self) -> list[tuple[str, str, str, str]]:
         """What a span is called with: type, attributes, name, and the text that finds it in the walk."""
-        entry, field = tile_template.ENTRY, tile_template.FIELD
+        field = tile_template.FIELD
         found = []
         for name in self.streams:
-            text = entry.format(name=f"x.{name}", column=TABLE_HEAD + self.program.streams.index(name), kind="ptr")
+            text = read_entry(f"x.{name}", TABLE_HEAD + self.program.streams.index(name))
             found.append(("ptr", " noalias nocapture", f"%x.{name}", text))
         for i, node in enumerate(self.read):
-            text = entry.format(name=f"w{i}", column=self.layout.narrow_column(node), kind="ptr")
+            text = read_entry(f"w{i}", self.layout.narrow_column(node))
             found.append(("ptr", " noalias nocapture readonly", f"%w{i}", text))
         for i, node in enumerate(self.sliced):
             at = TILE_HEAD + SHARE_FIELDS * self.layout.taken.index(node)
@@ -66,7 +66,7 @@ class _Frame:
                 text = field.format(name=f"{name}{i}", at=at + offset, kind=kind)
                 found.append((kind, attributes, f"%{name}{i}", text))
         for axis in range(len(self.layout.axes)):
-            text = entry.format(name=f"n{axis}", column=self.layout.size_column(axis), kind="i64")
+            text = read_entry(f"n{axis}", self.layout.size_column(axis), "i64")
             found.append(("i64", "", f"%n{axis}", text))
         for at, name in enumerate(("row.from", "row.to", "column.from", "width")):
             found.append(("i64", "", f"%{name}", field.format(name=name, at=at, kind="i64")))
@@ -183,13 +183,13 @@ class _Frame:
 
     def _place_row(self, body: Body, outer: dict[tuple[int, ...], str]) -> None:
         """Append where this row lies in each stream and each slice value; values of whole rows are read here."""
-        kinds = cells(self.program, self.storage)
+        dtypes = name_dtypes(self.program, self.storage)
         body.emit(f"%row.m = mul i64 %r, %n{self.last}")
         body.emit("%row.at = add i64 %row.m, %column.from")
         body.emit("%start = add i64 %row.at, 0")
         read_keys(body, self.program, self.step)
         for name in self.streams:
-            cell = CELL[kinds[name]]
+            cell = CELL[dtypes[name]]
             body.emit(f"%y.{name} = getelementptr {cell}, ptr %x.{name}, i64 %row.at")
         for i, node in enumerate(self.read):
             place = self._outer(node, outer)
@@ -234,12 +234,10 @@ class _Frame:
             across = self._spans_columns(node)
             at = TILE_HEAD + SHARE_FIELDS * self.layout.taken.index(node)
             name = name_join(node)
-            homes.append(tile_template.ENTRY.format(name=f"h{i}", column=self.layout.buffer_column(node), kind="ptr"))
+            homes.append(read_entry(f"h{i}", self.layout.buffer_column(node)))
             count = "1"
             for axis in self.layout.along(node.axes):
-                homes.append(
-                    tile_template.ENTRY.format(name=f"n{i}.{axis}", column=self.layout.size_column(axis), kind="i64")
-                )
+                homes.append(read_entry(f"n{i}.{axis}", self.layout.size_column(axis), "i64"))
                 homes.append(f"  %l{i}.{axis} = mul i64 {count}, %n{i}.{axis}\n")
                 count = f"%l{i}.{axis}"
             homes.append(f"  call void @fill(ptr %h{i}, double {NOTHING[name]}, i64 {count})\n")
