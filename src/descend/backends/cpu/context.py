@@ -5,7 +5,7 @@ CONTEXT = {
     "first": "i64",  # the first tensor of this call's block
     "last": "i64",  # the tensor behind its last
     "rows": "i64",  # number of rows of the uniform table
-    "table": "ptr",  # int64 [columns][T]: row, size, rows, columns, then the address of each stream and tensor state
+    "table": "ptr",  # int64 [columns][T]: what is known of each tensor, see below
     "chunk_tensor": "ptr",  # int32 [chunks]: which tensor
     "chunk_first": "ptr",  # int64 [T + 1]: number of the tensor's first chunk
     "inputs": "ptr",  # float64 [rows][inputs]: host inputs
@@ -23,8 +23,9 @@ CONTEXT = {
 }
 """The fields in order, eight bytes each, and the LLVM type of each."""
 
-ROW, SIZE, TABLE_HEAD = 0, 1, 4
-"""The table's columns for a tensor's row (-1 without gradient) and its size; and the first of those with addresses."""
+ROW, SIZE, ADDRESSES = 0, 1, 2
+"""Columns of the table: each tensor's row of the uniform table, -1 without gradient; its size; and the first address.
+Addresses are those of streams and of states; of programs with rows or columns more follows, see ``slices``."""
 
 
 def find_field(name: str) -> int:

@@ -17,7 +17,7 @@ What the context holds is said in ``context``.
 from descend.backends.cpu import template, tiles
 from descend.backends.cpu.beginning import render_beginning
 from descend.backends.cpu.body import Body, Storage
-from descend.backends.cpu.context import TABLE_HEAD, read_entry
+from descend.backends.cpu.context import ADDRESSES, read_entry
 from descend.backends.cpu.coordinates import (
     compute_coordinate,
     list_touched,
@@ -101,7 +101,7 @@ def _render_run(program: Program, step: Pass, storage: Storage) -> str:
     names = list_touched(program, step)
     dtypes = name_dtypes(program, storage)
     addresses = [
-        read_entry(f"base.{n}", TABLE_HEAD + program.streams.index(n))
+        read_entry(f"base.{n}", ADDRESSES + program.streams.index(n))
         + f"  %x.{n} = getelementptr {CELL[dtypes[n]]}, ptr %base.{n}, i64 %start"
         for n in names
     ]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from descend.backends.base import Batch, as_real
-from descend.backends.cpu.context import SIZE, TABLE_HEAD
+from descend.backends.cpu.context import ADDRESSES, SIZE
 from descend.backends.cpu.render import CHUNK
 from descend.backends.cpu.runner import CpuRunner
 
@@ -24,13 +24,13 @@ class RowRunner(CpuRunner):
         self.begin(np.zeros(len(batch.program.totals)))
         states = [s for letter in batch.program.states for s in batch.states[letter]]
         rows = [batch.params[0], None, *states]  # in the order of the table
-        self._start = self._table[TABLE_HEAD:, 0].copy()
+        self._start = self._table[ADDRESSES:, 0].copy()
         self._row_bytes = np.array([0 if t is None else t[0].numel() * t.element_size() for t in rows])
         self._row_size = as_real(batch.params[0])[0].numel()
 
     def run_rows(self, first: int, last: int) -> None:
         """Run the pass for the rows from ``first`` up to, but without, ``last``."""
-        self._table[TABLE_HEAD:, 0] = self._start + first * self._row_bytes
+        self._table[ADDRESSES:, 0] = self._start + first * self._row_bytes
         self._table[SIZE, 0] = size = (last - first) * self._row_size
         self._first[1] = -(-size // CHUNK)
         self._run_pass(0)

@@ -11,7 +11,7 @@ from torch import Tensor
 from descend.backends.base import WORK, Batch, Totals
 from descend.backends.cpu import compiler, team
 from descend.backends.cpu.body import Storage
-from descend.backends.cpu.context import CONTEXT, ROW, SIZE, TABLE_HEAD, find_field
+from descend.backends.cpu.context import ADDRESSES, CONTEXT, ROW, SIZE, find_field
 from descend.backends.cpu.render import CHUNK, render
 from descend.backends.cpu.tiling import TiledBatch
 from descend.lang.graph import Node
@@ -67,13 +67,13 @@ class CpuRunner:
         self._tiled = tiled
         self._first = np.concatenate([[0], np.cumsum(chunks)]).astype(np.int64)
         self._chunk_tensor = np.repeat(np.arange(count, dtype=np.int32), chunks)
-        rows = TABLE_HEAD + 2 + len(program.states)
+        rows = ADDRESSES + 2 + len(program.states)
         self._table = np.zeros((rows + (len(tiled.columns) if tiled else 0), count), np.int64)
         self._table[SIZE] = sizes
         if tiled:
             self._table[rows:] = tiled.columns
         # written through ctypes: of all ways from a list of numbers to memory the fastest, cold and warm
-        self._grad_words = (ctypes.c_int64 * count).from_address(self._table[TABLE_HEAD + 1].ctypes.data)
+        self._grad_words = (ctypes.c_int64 * count).from_address(self._table[ADDRESSES + 1].ctypes.data)
         self._serial = int(sizes.sum()) < SERIAL_BELOW
         self._totals: Totals = np.zeros(0)
         self._uniforms = np.zeros((count, len(program.columns)))
@@ -108,7 +108,7 @@ class CpuRunner:
 
     def set_params(self, addresses: list[int]) -> None:
         """Where the parameters lie."""
-        self._table[TABLE_HEAD] = addresses
+        self._table[ADDRESSES] = addresses
 
     def set_grads(self, addresses: list[int]) -> None:
         """Where the gradients lie; 0 for a tensor that is skipped."""
@@ -118,7 +118,7 @@ class CpuRunner:
         """Take over where the states lie, after one was allocated or replaced."""
         program = self.batch.program
         for i, name in enumerate(program.states):
-            self._table[TABLE_HEAD + 2 + i] = [0 if s is None else s.data_ptr() for s in self.batch.states[name]]
+            self._table[ADDRESSES + 2 + i] = [0 if s is None else s.data_ptr() for s in self.batch.states[name]]
 
     def set_rows(self) -> None:
         """Take over which row each tensor has."""

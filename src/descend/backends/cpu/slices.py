@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from descend.backends.cpu.context import TABLE_HEAD
+from descend.backends.cpu.context import ADDRESSES
 from descend.lang.graph import Node, Rate, walk
 from descend.lang.program import Pass, Program
 
@@ -107,7 +107,7 @@ def lay_out(program: Program) -> SliceLayout:
         buffers |= {n: None for _, n in step.slice_stores if n.rate is Rate.SLICE}
         narrow |= dict.fromkeys(list_read(step))
         taken += [r for r in step.reductions if r.rate is Rate.SLICE]
-    first = TABLE_HEAD + len(program.streams) + len(program.tensor_states) + len(program.slice_states)
+    first = ADDRESSES + len(program.streams) + len(program.tensor_states) + len(program.slice_states)
     return SliceLayout(program.axes, first, _number(buffers), _number(narrow), tuple(taken))
 
 

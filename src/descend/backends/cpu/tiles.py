@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from descend.backends.cpu import template, tile_template
 from descend.backends.cpu.body import Body, Storage
-from descend.backends.cpu.context import TABLE_HEAD, read_entry
+from descend.backends.cpu.context import ADDRESSES, read_entry
 from descend.backends.cpu.coordinates import (
     compute_coordinate,
     list_touched,
@@ -54,7 +54,7 @@ class _Frame:
         field = tile_template.FIELD
         found = []
         for name in self.streams:
-            text = read_entry(f"x.{name}", TABLE_HEAD + self.program.streams.index(name))
+            text = read_entry(f"x.{name}", ADDRESSES + self.program.streams.index(name))
             found.append(("ptr", " noalias nocapture", f"%x.{name}", text))
         for i, node in enumerate(self.read):
             text = read_entry(f"w{i}", self.layout.narrow_column(node))
