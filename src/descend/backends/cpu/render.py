@@ -14,7 +14,7 @@ and ``commit(context)``, which counts the step of every tensor that took it.
 What the context holds is said in ``context``.
 """
 
-from descend.backends.cpu import template, tiles
+from descend.backends.cpu import template, tile_passes
 from descend.backends.cpu.beginning import render_beginning
 from descend.backends.cpu.body import Body, Storage
 from descend.backends.cpu.context import ADDRESSES, read_entry
@@ -52,10 +52,10 @@ def render(program: Program, storage: Storage, machine: str) -> str:
         machine: the processor's family, ``"x86_64"`` or ``"aarch64"``; others keep each thread's own float state.
     """
     float_state = FLOAT_STATE.get(machine, OWN_STATE)
-    parts = [float_state["declare"], declare(), tiles.render_functions(program) if program.axes else ""]
+    parts = [float_state["declare"], declare(), tile_passes.render_functions(program) if program.axes else ""]
     for step in program.passes:
         if program.axes:
-            parts.append(tiles.render_tiles(program, step, storage))
+            parts.append(tile_passes.render_tiles(program, step, storage))
         else:
             parts += [_render_span(program, step, storage), _render_run(program, step, storage)]
         parts += [

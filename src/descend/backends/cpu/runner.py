@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from descend.backends.base import WORK, Batch, Totals
+from descend.backends.base import WORK, Batch, Totals, is_dense
 from descend.backends.cpu import compiler, team
 from descend.backends.cpu.body import Storage
 from descend.backends.cpu.context import ADDRESSES, CONTEXT, ROW, SIZE, find_field
@@ -200,8 +200,6 @@ def _cut_blocks(sizes: list[int]) -> list[tuple[int, int]]:
 
 def serves(param: Tensor) -> str | None:
     """Why the CPU kernels cannot serve a parameter; None if they can."""
-    from descend.backends.base import is_dense
-
     if param.device.type != "cpu":
         return f"it lies on {param.device}"
     if type(param) not in (Tensor, torch.nn.Parameter):
