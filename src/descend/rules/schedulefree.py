@@ -1,4 +1,4 @@
-"""The part that schedule-free methods share: how far the average goes, and where it stands."""
+"""The part that schedule-free methods share: where the average stands, and how y and z move along a direction."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,14 +24,20 @@ def average(y: Value, z: Value, beta: Value) -> Value:
     return z + (y - z) / beta
 
 
-def warm_up(t: Value, lr: Value, warmup_steps: Value) -> Value:
-    """The learning rate of step t, rising over the first steps."""
-    return lr * minimum(1.0, t / maximum(warmup_steps, 1.0))
+def weigh(
+    t: Value, lr: Value, warmup_steps: Value, r: Value, power: Value, weight_sum: Value, lr_max: Value
+) -> tuple[Value, Value, Value, Value]:
+    """This step's learning rate η, rising over the first steps; its share c of the average; and the new states.
 
-
-def weigh(t: Value, eta: Value, r: Value, power: Value, weight_sum: Value, lr_max: Value) -> tuple[Value, Value, Value]:
-    """The share c of this step in the average, and the new states: weights are t^r times the largest η so far^power."""
+    Weights are t^r times the largest η so far^power.
+    """
+    eta = lr * minimum(1.0, t / maximum(warmup_steps, 1.0))
     lr_max = maximum(lr_max, eta)
     weight = t**r * lr_max**power
     weight_sum = weight_sum + weight
-    return where(weight_sum > 0, weight / weight_sum, 0.0), weight_sum, lr_max
+    return eta, where(weight_sum > 0, weight / weight_sum, 0.0), weight_sum, lr_max
+
+
+def move(y: Value, z: Value, u: Value, eta: Value, c: Value, beta: Value) -> tuple[Value, Value]:
+    """What is added to y, and the new z = z - η u: y = (1 - β) z + β ((1 - c) x + c z), x as ``average`` has it."""
+    return c * (z - y) - eta * (1 - beta * (1 - c)) * u, z - eta * u

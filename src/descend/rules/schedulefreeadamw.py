@@ -1,7 +1,7 @@
 """Schedule-free AdamW: AdamW whose weights are averaged on the way, instead of a learning rate that falls."""
 
 from descend.lang import Keep, NonNegative, OwnDecay, Real, State, Value, Within, rule, sqrt
-from descend.rules.schedulefree import REFUSES, WEIGHTS, average, refuse_decay, warm_up, weigh
+from descend.rules.schedulefree import REFUSES, WEIGHTS, average, move, refuse_decay, weigh
 
 
 def evaluation(p: Value, z: Value, betas: tuple[Value, Value]) -> Value:
@@ -48,9 +48,7 @@ def schedulefreeadamw(
         weight_lr_power: power of the largest lr so far in the weights of the average.
     """
     beta, b2 = betas
-    eta = warm_up(t, lr, warmup_steps)
-    c, weight_sum, lr_max = weigh(t, eta, r, weight_lr_power, weight_sum, lr_max)
+    eta, c, weight_sum, lr_max = weigh(t, lr, warmup_steps, r, weight_lr_power, weight_sum, lr_max)
     v = b2 * v + (1 - b2) * g * g
     u = g / (sqrt(v / (1 - b2**t)) + eps) + weight_decay * p
-    # y' = (1 - b) z' + b ((1 - c) x + c z') with z' = z - eta u, and x as ``evaluation`` has it
-    return c * (z - p) - eta * (1 - beta * (1 - c)) * u, z - eta * u, v, weight_sum, lr_max
+    return *move(p, z, u, eta, c, beta), v, weight_sum, lr_max

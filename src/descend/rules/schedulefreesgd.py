@@ -1,7 +1,7 @@
 """Schedule-free SGD: SGD whose weights are averaged on the way, instead of a learning rate that falls."""
 
 from descend.lang import L2Decay, NonNegative, Real, State, Value, Within, rule
-from descend.rules.schedulefree import REFUSES, WEIGHTS, average, refuse_decay, warm_up, weigh
+from descend.rules.schedulefree import REFUSES, WEIGHTS, average, move, refuse_decay, weigh
 
 
 def evaluation(p: Value, z: Value, momentum: Value) -> Value:
@@ -44,7 +44,5 @@ def schedulefreesgd(
         r: power of the step's number in the weights of the average.
         weight_lr_power: power of the largest lr so far in the weights of the average.
     """
-    eta = warm_up(t, lr, warmup_steps)
-    c, weight_sum, lr_max = weigh(t, eta, r, weight_lr_power, weight_sum, lr_max)
-    # y' = (1 - b) z' + b ((1 - c) x + c z') with z' = z - eta g, and x as ``evaluation`` has it
-    return c * (z - p) - eta * (1 - momentum * (1 - c)) * g, z - eta * g, weight_sum, lr_max
+    eta, c, weight_sum, lr_max = weigh(t, lr, warmup_steps, r, weight_lr_power, weight_sum, lr_max)
+    return *move(p, z, g, eta, c, momentum), weight_sum, lr_max
