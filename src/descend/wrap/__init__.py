@@ -10,13 +10,15 @@ each other. ``EMA`` and ``SWA`` follow a model.
 """
 
 from descend.wrap.accumulation import Accumulation, evaluate_parts
-from descend.wrap.average import EMA, SWA, WeightAverage
 from descend.wrap.batch_norm import freeze_statistics, recalibrate
+from descend.wrap.ema import EMA
 from descend.wrap.gsam import GSAM
 from descend.wrap.lookahead import Lookahead
 from descend.wrap.looksam import LookSAM
 from descend.wrap.release import GradientRelease
 from descend.wrap.sam import SAM
+from descend.wrap.swa import SWA
+from descend.wrap.weight_average import WeightAverage
 from descend.wrap.wrapper import Wrapper
 
 __all__ = [

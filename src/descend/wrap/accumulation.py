@@ -6,9 +6,10 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from descend.errors import OptionError, did_you_mean, message
+from descend.errors import OptionError, message
 from descend.optim.options import check_number
 from descend.optim.states import state_dtype
+from descend.wrap.arguments import check_choice, check_count
 from descend.wrap.wrapper import Wrapper, count_processes
 
 Part = TypeVar("Part")
@@ -68,12 +69,8 @@ class Accumulation(Wrapper):
                     do="Step it with descend.wrap.evaluate_parts(optimizer, loss, parts)",
                 )
             )
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise OptionError(message("Accumulation: steps", got=steps, allowed="a whole number >= 1"))
-        if reduction not in REDUCTIONS:
-            allowed = ", ".join(map(repr, REDUCTIONS))
-            hint = did_you_mean(str(reduction), REDUCTIONS)
-            raise OptionError(message("Accumulation: reduction", got=reduction, allowed=allowed, do=hint))
+        check_count("steps", steps, "Accumulation")
+        check_choice("reduction", reduction, "Accumulation", REDUCTIONS)
         self.steps, self.reduction = steps, reduction
         self._closing = False
         self._begin_cycle()

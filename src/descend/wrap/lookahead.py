@@ -7,9 +7,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from descend.errors import OptionError, did_you_mean, message
+from descend.errors import OptionError, message
 from descend.optim.options import check_number
 from descend.optim.states import state_dtype
+from descend.wrap.arguments import check_choice, check_count
+from descend.wrap.restoration import restored
 from descend.wrap.wrapper import Wrapper
 
 INNER_STATES = ("keep", "pull", "reset")
@@ -56,15 +58,11 @@ class Lookahead(Wrapper):
                     message("Lookahead around a Lookahead", do="Wrap once, with k and alpha of one of them")
                 )
             inner = inner.optimizer
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise OptionError(message("Lookahead: k", got=k, allowed="a whole number >= 1"))
+        check_count("k", k, "Lookahead")
         check_number("alpha", alpha, "Lookahead", low=0.0, open_low=True)
         if alpha > 1:
             raise OptionError(message("Lookahead: alpha", got=alpha, allowed="a number > 0 and <= 1"))
-        if inner_state not in INNER_STATES:
-            allowed = ", ".join(map(repr, INNER_STATES))
-            hint = did_you_mean(str(inner_state), INNER_STATES)
-            raise OptionError(message("Lookahead: inner_state", got=inner_state, allowed=allowed, do=hint))
+        check_choice("inner_state", inner_state, "Lookahead", INNER_STATES)
         self.k, self.alpha, self.inner_state = k, float(alpha), inner_state
         self.steps = 0
         self._slow: dict[Tensor, dict[str, Tensor]] = {}
@@ -111,16 +109,11 @@ class Lookahead(Wrapper):
     @contextmanager
     def swap(self) -> Iterator[None]:
         """Within the block the parameters are the slow weights, for evaluation; afterwards they are as before."""
-        before = [(p, p.detach().clone()) for p in self._slow]
-        with torch.no_grad():
-            for p, kept in self._slow.items():
-                p.copy_(kept[SLOW])
-        try:
-            yield
-        finally:
+        with restored(self._slow):
             with torch.no_grad():
-                for p, old in before:
-                    p.copy_(old)
+                for p, kept in self._slow.items():
+                    p.copy_(kept[SLOW])
+            yield
 
     def _save_parameter(self, p: Tensor) -> dict[str, Tensor]:
         return self._slow.get(p, {})

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from descend.errors import OptionError, message
 from descend.optim.options import check_number
 from descend.optim.states import state_dtype
 from descend.schedules import Schedule
+from descend.wrap.arguments import check_count
 from descend.wrap.sam import SAM, multiply
 
 DIRECTION = "looksam_direction"
@@ -61,9 +61,8 @@ class LookSAM(SAM):
         model: nn.Module | None = None,
     ) -> None:
         super().__init__(optimizer, rho, adaptive, eta=eta, model=model)
-        if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-            raise OptionError(message("LookSAM: k", got=k, allowed="a whole number >= 1"))
-        self.k, self.alpha = k, float(check_number("alpha", alpha, "LookSAM", low=0.0))
+        self.k = check_count("k", k, "LookSAM")
+        self.alpha = float(check_number("alpha", alpha, "LookSAM", low=0.0))
         self.steps = 0
         self._kept: dict[Tensor, Tensor] = {}
         self._found: dict[Tensor, Tensor] = {}

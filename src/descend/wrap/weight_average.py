@@ -1,7 +1,7 @@
-"""Averages of a model's weights over training: exponential (EMA) and plain (SWA)."""
+"""The base of averages of a model's weights over training: what is averaged, swapped in, copied, saved and loaded."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, Literal
@@ -9,12 +9,14 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from descend.errors import CheckpointError, OptionError, ParameterError, did_you_mean, message
+from descend.errors import CheckpointError, OptionError, ParameterError, message
 from descend.optim.states import state_dtype
-from descend.schedules import Schedule, from_data
+from descend.wrap.arguments import check_choice
+from descend.wrap.restoration import restored
 from descend.wrap.wrapper import count_updates
 
-_PREFIXES = ("module.", "_orig_mod.")
+_WRAPPERS = ("module", "_orig_mod")
+"""What parallel training and compiling put into the names of a model's tensors."""
 BUFFERS = ("average", "keep")
 
 
@@ -38,10 +40,7 @@ class WeightAverage(ABC):
         name = type(self).__name__
         if not isinstance(model, nn.Module):
             raise ParameterError(message(f"{name}: model", got=type(model).__name__, allowed="a torch.nn.Module"))
-        if buffers not in BUFFERS:
-            allowed = ", ".join(map(repr, BUFFERS))
-            hint = did_you_mean(str(buffers), BUFFERS)
-            raise OptionError(message(f"{name}: buffers", got=buffers, allowed=allowed, do=hint))
+        check_choice("buffers", buffers, name, BUFFERS)
         self.model = model
         self.buffers = buffers
         self.updates = 0
@@ -62,8 +61,7 @@ class WeightAverage(ABC):
 
     def _live(self) -> dict[str, Tensor]:
         """The model's tensors that are averaged, by name."""
-        live: dict[str, Tensor] = {**dict(self.model.named_parameters())}
-        return live if self.buffers == "keep" else {**live, **dict(self.model.named_buffers())}
+        return dict(self.model.named_parameters()) if self.buffers == "keep" else _name_tensors(self.model)
 
     def _own(self) -> dict[str, Tensor]:
         """Those of which the average is kept here."""
@@ -154,7 +152,7 @@ class WeightAverage(ABC):
         if model is None:
             pairs = self._pairs()
         else:
-            theirs = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+            theirs = _name_tensors(model)
             missing = [n for n, t in self._averages().items() if n not in theirs or theirs[n].shape != t.shape]
             if missing:
                 raise ParameterError(
@@ -173,17 +171,13 @@ class WeightAverage(ABC):
         """
         if self._swapped:
             raise OptionError(message(f"{type(self).__name__}.swap() within itself", do="Leave the first block before"))
-        kept = [*self.model.parameters(), *self.model.buffers()]
-        before = [(t, t.detach().clone()) for t in kept]
-        self.copy_to()
-        self._swapped = True
-        try:
-            yield
-        finally:
-            self._swapped = False
-            with torch.no_grad():
-                for t, old in before:
-                    t.copy_(old)
+        with restored([*self.model.parameters(), *self.model.buffers()]):
+            self.copy_to()
+            self._swapped = True
+            try:
+                yield
+            finally:
+                self._swapped = False
 
     def network(self) -> nn.Module:
         """A frozen copy of the model in evaluation mode that holds the average, now and after every update.
@@ -199,7 +193,7 @@ class WeightAverage(ABC):
     def _refresh_network(self) -> None:
         if self._network is None:
             return
-        theirs = {**dict(self._network.named_parameters()), **dict(self._network.named_buffers())}
+        theirs = _name_tensors(self._network)
         for name, average in self._averages().items():
             if theirs[name].data_ptr() != average.data_ptr() or theirs[name].device != average.device:
                 # Shared where the type is the same, so that most updates need no copy.
@@ -234,9 +228,22 @@ class WeightAverage(ABC):
                     allowed=f"{name!r}, with {list(self._saved)}",
                 )
             )
-        saved = {_strip(n): t for n, t in state_dict["averages"].items()}
-        own = {_strip(n): t for n, t in self._averages().items()}
-        missing, unexpected = sorted(own.keys() - saved.keys()), sorted(saved.keys() - own.keys())
+        averages = self._match(state_dict["averages"])
+        self._load(state_dict)
+        self.updates = int(state_dict["updates"])
+        self._write(averages)
+        self._refresh_network()
+
+    def _match(self, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The saved averages by the names here, which may have or lack the wrappers that the saved ones have.
+
+        Raises:
+            CheckpointError: if names or shapes do not fit.
+        """
+        name, own = self._kind(), self._averages()
+        alike = own.keys() == saved.keys()
+        ours, theirs = ({n: n for n in names} if alike else _strip_wrappers(names) for names in (own, saved))
+        missing, unexpected = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
         if missing or unexpected:
             raise CheckpointError(
                 message(
@@ -244,18 +251,16 @@ class WeightAverage(ABC):
                     do="Load into an average of the same model, with the same buffers=",
                 )
             )
-        for n, t in own.items():
-            if saved[n].shape != t.shape:
+        for plain, n in ours.items():
+            found = saved[theirs[plain]].shape
+            if found != own[n].shape:
                 raise CheckpointError(
                     message(
-                        f"{name}: {n!r} has shape {tuple(saved[n].shape)} in the checkpoint",
-                        allowed=f"{tuple(t.shape)}, as here",
+                        f"{name}: {plain!r} has shape {tuple(found)} in the checkpoint",
+                        allowed=f"{tuple(own[n].shape)}, as here",
                     )
                 )
-        self._load(state_dict)
-        self.updates = int(state_dict["updates"])
-        self._write({n: saved[_strip(n)] for n in self._averages()})
-        self._refresh_network()
+        return {n: saved[theirs[plain]] for plain, n in ours.items()}
 
     @torch.no_grad()
     def _write(self, values: Mapping[str, Tensor]) -> None:
@@ -267,117 +272,6 @@ class WeightAverage(ABC):
         """Take over what a kind of average saves beside the rest."""
 
 
-class EMA(WeightAverage):
-    """Exponential moving average of a model's weights: recent steps count most.
-
-    Polyak & Juditsky 1992 averaged with exponential weights, as in Kingma & Ba 2015, section 7.2: a ← βa + (1−β)θ. By
-    default the average is divided by 1 − βⁿ, so that the weights from before the first update do not count at all and
-    the first update gives θ itself. For a target network, which is to begin as the model is and move slowly::
-
-        target = EMA(critic, decay=1 - 0.005, bias_correction=False)
-        value = target.network()(state)              # and target.update() behind each step
-
-    Args:
-        model: whose weights.
-        decay: β, from 0 to 1; or a schedule of the number of updates.
-        bias_correction: leave out the weights from before the first update.
-        buffers: what becomes of buffers: see :class:`WeightAverage`.
-
-    Where the optimizer is one of descend's, ``ema=`` lets its step keep the average, which saves a pass over memory;
-    ``EMA.of(optimizer, model)`` then has everything that is here.
-
-    Raises:
-        OptionError: if an option is out of range.
-        ParameterError: if ``model`` is no module or has no parameters.
-    """
-
-    _saved = ("kind", "updates", "averages", "decay", "weight")
-
-    @staticmethod
-    def of(
-        optimizer: torch.optim.Optimizer, model: nn.Module, *, buffers: Literal["average", "keep"] = "average"
-    ) -> "EMA":
-        """The average that an optimizer with ``ema=`` keeps in its own step, which also saves and loads it.
-
-            optimizer = descend.AdamW(model.parameters(), ema=0.999)
-            average = descend.EMA.of(optimizer, model)
-            with average.swap():
-                evaluate(model)
-
-        A parameter that had no gradient in a step is not averaged in it.
-
-        Args:
-            optimizer: one of descend's, or a wrapper around it.
-            model: whose parameters it steps.
-            buffers: what becomes of buffers: see :class:`WeightAverage`; "average" takes them in behind each step.
-
-        Raises:
-            OptionError: if the optimizer keeps no average of any of the model's parameters.
-        """
-        from descend.wrap.woven_average import WovenEMA
-
-        return WovenEMA(optimizer, model, buffers=buffers)
-
-    def __init__(
-        self,
-        model: nn.Module,
-        decay: float | Schedule = 0.999,
-        *,
-        bias_correction: bool = True,
-        buffers: Literal["average", "keep"] = "average",
-    ) -> None:
-        if not isinstance(decay, Schedule):
-            _check_decay(decay)
-        if bias_correction not in (True, False):
-            raise OptionError(message("EMA: bias_correction", got=bias_correction, allowed="True, False"))
-        super().__init__(model, buffers=buffers)
-        self.decay = decay
-        self.bias_correction = bool(bias_correction)
-        self._weight = 0.0 if bias_correction else 1.0
-
-    def _share(self) -> float:
-        decay = _check_decay(self.decay.at(self.updates) if isinstance(self.decay, Schedule) else self.decay)
-        # The sum of all weights so far; with constant decay 1 - decay**n.
-        self._weight = decay * self._weight + (1.0 - decay)
-        return (1.0 - decay) / self._weight if self._weight else 1.0 / (self.updates + 1)  # the limit for decay = 1
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that is needed to go on: plain data and copies of tensors."""
-        decay = self.decay.to_data() if isinstance(self.decay, Schedule) else float(self.decay)
-        return {**super().state_dict(), "decay": decay, "weight": self._weight}
-
-    def _load(self, state_dict: Mapping[str, Any]) -> None:
-        decay = state_dict["decay"]
-        self.decay = from_data(decay) if isinstance(decay, list) else float(decay)
-        self._weight = float(state_dict["weight"])
-
-
-class SWA(WeightAverage):
-    """Stochastic weight averaging: the plain mean of the weights at every ``update()``.
-
-    Izmailov et al. 2018, Algorithm 1. Begin when the learning rate has become constant or cyclical, update once an
-    epoch or cycle, and measure batch-norm statistics anew at the end::
-
-        with average.swap():
-            recalibrate(model, loader)
-            evaluate(model)
-
-    Args:
-        model: whose weights.
-        buffers: what becomes of buffers: see :class:`WeightAverage`.
-
-    Raises:
-        OptionError: if an option is out of range.
-        ParameterError: if ``model`` is no module or has no parameters.
-    """
-
-    def __init__(self, model: nn.Module, *, buffers: Literal["average", "keep"] = "keep") -> None:
-        super().__init__(model, buffers=buffers)
-
-    def _share(self) -> float:
-        return 1.0 / (self.updates + 1)
-
-
 def _start(tensor: Tensor) -> Tensor:
     """A copy to average in: float32 at least for numbers that can be averaged."""
     if tensor.is_floating_point() or tensor.is_complex():
@@ -385,14 +279,13 @@ def _start(tensor: Tensor) -> Tensor:
     return tensor.detach().clone()
 
 
-def _check_decay(decay: Any) -> float:
-    if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0.0 <= decay <= 1.0:
-        raise OptionError(message("EMA: decay", got=decay, allowed="a number from 0 to 1, or a schedule of such"))
-    return float(decay)
+def _name_tensors(model: nn.Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def _strip(name: str) -> str:
-    """A tensor's name without the wrappers that parallel training and compiling put before it."""
-    for prefix in _PREFIXES:
-        name = name.replace(prefix, "")
-    return name
+def _strip_wrappers(names: Iterable[str]) -> dict[str, str]:
+    """Names by what is left of them without wrappers; as they are where two tensors would come to share a name."""
+    found = {n: ".".join([*(x for x in n.split(".")[:-1] if x not in _WRAPPERS), n.split(".")[-1]]) for n in names}
+    if len(set(found.values())) < len(found):
+        return {n: n for n in found}
+    return {plain: n for n, plain in found.items()}

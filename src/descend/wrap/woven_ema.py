@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from descend.errors import OptionError, message
 from descend.optim.optimizer import Optimizer
-from descend.wrap.average import EMA
+from descend.wrap.ema import EMA
 from descend.wrap.wrapper import unwrap
 
 

@@ -1,10 +1,9 @@
-"""EMA and SWA against float64 references; swapping, target networks, resuming, refusals."""
+"""What all averages do: swapping, copying, resuming, refusals."""
 
 import io
 import pickle
 from copy import deepcopy
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -13,101 +12,7 @@ import descend
 from descend.errors import CheckpointError, OptionError, ParameterError
 from descend.schedules import constant
 from descend.wrap import EMA, SWA, Lookahead, recalibrate
-
-
-def make_model(dtype=torch.float64, seed=0):
-    torch.manual_seed(seed)
-    return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1)).to(dtype)
-
-
-def move(model, seed):
-    """Other weights and other statistics."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for t in [*model.parameters(), *model.buffers()]:
-            if t.is_floating_point():
-                t.copy_(torch.randn(t.shape, generator=generator, dtype=torch.float64))
-            else:
-                t.add_(1)
-
-
-def ema_by_hand(start, values, decay, bias_correction):
-    """Kingma & Ba 2015, section 3: a sum from 0 over 1 - decay^n; uncorrected it begins at the first weights."""
-    a = 0.0 if bias_correction else start
-    for value in values:
-        a = decay * a + (1 - decay) * value
-    return a / (1 - decay ** len(values)) if bias_correction else a
-
-
-@pytest.mark.parametrize("bias_correction", [True, False])
-@pytest.mark.parametrize("decay", [0.0, 0.9, 0.999])
-def test_ema_trajectory(decay, bias_correction):
-    model = make_model()
-    average = EMA(model, decay, bias_correction=bias_correction)
-    start = model[0].weight.detach().numpy().copy()
-    values = []
-    for seed in range(12):
-        move(model, seed)
-        average.update()
-        values.append((model[0].weight.detach().numpy().copy(), model[1].running_var.numpy().copy()))
-        with average.swap():
-            expected = ema_by_hand(start, [w for w, _ in values], decay, bias_correction)
-            np.testing.assert_allclose(model[0].weight.detach().numpy(), expected, rtol=1e-12, atol=1e-13)
-            expected = ema_by_hand(np.ones(3), [s for _, s in values], decay, bias_correction)
-            np.testing.assert_allclose(model[1].running_var.numpy(), expected, rtol=1e-12, atol=1e-13)
-            assert model[1].num_batches_tracked == seed + 1
-
-
-def test_the_first_update_gives_the_weights_themselves():
-    model = make_model(torch.float32)
-    average = EMA(model, 0.9999)
-    move(model, 5)
-    expected = model[0].weight.detach().clone()
-    average.update()
-    average.copy_to()
-    assert torch.equal(model[0].weight, expected)
-
-
-def test_a_decay_of_one_is_a_mean_or_stands_still():
-    model = make_model()
-    mean, still, swa = EMA(model, 1.0), EMA(model, 1.0, bias_correction=False), SWA(model)
-    start = model[0].weight.detach().clone()
-    for seed in range(3):
-        move(model, seed)
-        for average in (mean, still, swa):
-            average.update()
-    with still.swap():
-        assert torch.equal(model[0].weight, start)
-    with swa.swap():
-        expected = model[0].weight.detach().clone()
-    with mean.swap():
-        torch.testing.assert_close(model[0].weight.detach(), expected, rtol=1e-14, atol=0)
-
-
-def test_a_scheduled_decay():
-    model = make_model()
-    average = EMA(model, constant(0.5).then(constant(0.75), at=1), bias_correction=False)
-    w = model[0].weight.detach().clone()
-    for seed, decay in enumerate([0.5, 0.75, 0.75]):
-        move(model, seed)
-        average.update()
-        w = decay * w + (1 - decay) * model[0].weight.detach()
-    with average.swap():
-        torch.testing.assert_close(model[0].weight.detach(), w, rtol=1e-13, atol=1e-13)
-
-
-def test_swa_is_the_plain_mean():
-    model = make_model()
-    average = SWA(model)
-    seen = []
-    for seed in range(7):
-        move(model, seed)
-        average.update()
-        seen.append(model[0].weight.detach().numpy().copy())
-    running = model[1].running_mean.clone()
-    with average.swap():
-        np.testing.assert_allclose(model[0].weight.detach().numpy(), np.mean(seen, axis=0), rtol=1e-12, atol=1e-14)
-        assert torch.equal(model[1].running_mean, running)
+from wrap.network import make_model, move
 
 
 def test_swap_restores_weights_and_buffers_also_after_recalibration_and_an_exception():
@@ -134,36 +39,6 @@ def test_low_precision_weights_are_averaged_in_float32():
     for _ in range(200):
         average.update()
     assert average.state_dict()["averages"]["weight"].item() == pytest.approx(1 + 0.0078125 * (1 - 0.99**200), rel=1e-5)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_target_network(dtype):
-    """Mnih et al.'s target smoothed as in Lillicrap et al. 2016: target <- tau theta + (1 - tau) target."""
-    critic = make_model(dtype).eval()
-    target = EMA(critic, decay=1 - 0.25, bias_correction=False)
-    x = torch.randn(4, 2).to(dtype)
-    network = target.network()
-    assert torch.equal(network(x), critic(x))
-    expected = critic[0].weight.detach().float().clone()
-    for seed in range(3):
-        move(critic, seed)
-        critic[1].running_var.abs_()
-        target.update()
-        expected = 0.75 * expected + 0.25 * critic[0].weight.detach().float()
-    assert target.network() is network
-    shared = network.get_parameter("0.weight").data_ptr()
-    target.update()
-    expected = 0.75 * expected + 0.25 * critic[0].weight.detach().float()
-    assert (network.get_parameter("0.weight").data_ptr() == shared) is (dtype == torch.float32)
-    assert not network.training
-    assert not any(p.requires_grad for p in network.parameters())
-    torch.testing.assert_close(
-        network.get_parameter("0.weight").float(), expected, rtol=1e-2 if dtype == torch.bfloat16 else 1e-6, atol=1e-2
-    )
-    with target.swap():
-        assert torch.equal(network(x), critic(x))
-    target.load_state_dict(EMA(make_model(dtype, seed=9), 0.75, bias_correction=False).state_dict())
-    assert torch.equal(network.get_parameter("0.weight"), make_model(dtype, seed=9)[0].weight)
 
 
 def test_kept_buffers_of_the_network_are_the_models():
@@ -308,3 +183,28 @@ def test_checkpoints_that_do_not_fit():
     with pytest.raises(CheckpointError, match=r"'0.bias' has shape \(2,\)"):
         average.load_state_dict({**good, "averages": {**good["averages"], "0.bias": torch.zeros(2)}})
     assert torch.equal(average.state_dict()["averages"]["0.bias"], good["averages"]["0.bias"])
+
+
+class Parent(nn.Module):
+    """Has a part called as parallel training calls the model that it wraps, and a weight of the same name as its."""
+
+    def __init__(self):
+        super().__init__()
+        self.module = nn.Linear(2, 2, bias=False)
+        self.weight = nn.Parameter(torch.zeros(2, 2))
+
+
+def test_a_part_that_is_called_module_keeps_its_own_average():
+    average, other = EMA(Parent()), EMA(Parent())
+    average.update()
+    other.load_state_dict(average.state_dict())
+    for name, kept in average.state_dict()["averages"].items():
+        assert torch.equal(other.state_dict()["averages"][name], kept), name
+
+
+def test_names_that_wrappers_make_ambiguous_are_refused():
+    average = EMA(nn.Sequential(Parent()))
+    saved = average.state_dict()
+    saved["averages"] = {f"module.{name}": kept for name, kept in saved["averages"].items()}
+    with pytest.raises(CheckpointError, match="names do not fit"):
+        average.load_state_dict(saved)
