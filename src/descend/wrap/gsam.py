@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from descend.optim.options import check_number
 from descend.optim.states import state_dtype
 from descend.schedules import Schedule
-from descend.wrap.sam import SAM, multiply
+from descend.wrap.sam import SAM, project
 
 
 class GSAM(SAM):
@@ -50,9 +50,7 @@ class GSAM(SAM):
 
     def _combine(self, first: dict[Tensor, Tensor]) -> None:
         pairs = [(p, g, p.grad) for p, g in first.items() if p.grad is not None]
-        seconds = [s for _, _, s in pairs]
-        square = multiply(seconds, seconds)
-        along = multiply([g for _, g, _ in pairs], seconds) / torch.where(square == 0, 1.0, square)
+        along = project([g for _, g, _ in pairs], [s for _, _, s in pairs])
         for p, g, s in pairs:  # s - alpha (g - along s)
             dtype = state_dtype(p)
             scale = (1.0 + self.alpha * along).to(s.device)

@@ -9,7 +9,7 @@ from descend.optim.options import check_number
 from descend.optim.states import state_dtype
 from descend.schedules import Schedule
 from descend.wrap.arguments import check_count
-from descend.wrap.sam import SAM, multiply
+from descend.wrap.sam import SAM, multiply, project
 
 DIRECTION = "looksam_direction"
 
@@ -74,9 +74,7 @@ class LookSAM(SAM):
 
     def _combine(self, first: dict[Tensor, Tensor]) -> None:
         pairs = [(p, g, p.grad) for p, g in first.items() if p.grad is not None]
-        gradients = [g for _, g, _ in pairs]
-        square = multiply(gradients, gradients)
-        along = multiply(gradients, [s for _, _, s in pairs]) / torch.where(square == 0, 1.0, square)
+        along = project([s for _, _, s in pairs], [g for _, g, _ in pairs])
         self._found = {p: s.to(state_dtype(p)) - along.to(s.device) * g.to(state_dtype(p)) for p, g, s in pairs}
 
     @torch.no_grad()

@@ -240,5 +240,11 @@ def multiply(first: Iterable[Tensor], second: Iterable[Tensor]) -> Tensor:
     return torch.stack([part.to(parts[0].device) for part in parts]).sum()
 
 
+def project(first: list[Tensor], second: list[Tensor]) -> Tensor:
+    """How many times the second the first's part along it is, 0-d in float64; 0 where the second is 0."""
+    square = multiply(second, second)
+    return multiply(first, second) / torch.where(square == 0, 1.0, square)
+
+
 def _wide(g: Tensor) -> torch.dtype:
     return torch.float32 if g.device.type == "mps" else torch.float64
