@@ -16,7 +16,7 @@ from descend.tasks.data import Part
 from descend.tasks.metric import Metric
 from descend.tasks.task import Facts, Task
 
-GAMES, ROUNDS = 8, 32
+ROUNDS = 32
 DISCOUNT, ENTROPY, VALUE = 0.98, 0.01, 0.5
 """Of later rewards; weight of the policy's entropy in the loss; weight of the squared error of the value."""
 
@@ -107,7 +107,7 @@ kaboom_a2c = Task(
     model=ActorCritic,
     loss=atari.lost_points,
     metric=Metric("points", atari.mean_points),
-    batch_size=GAMES * ROUNDS,
+    batch_size=atari.GAMES * ROUNDS,
     steps=391,
     evaluate_every=50,
     target=20.0,

@@ -48,7 +48,8 @@ BYTES, ACTIONS, FRAMES = 128, 4, 4
 STICKY = 0.25
 LONGEST_EPISODE = 3000
 """Actions after which an episode is ended: 200 seconds of play."""
-VALIDATION, TEST = 8, 20
+GAMES, VALIDATION, TEST = 8, 8, 20
+"""Games that are learned from, together; seeds of games for validation and for the test."""
 LICENCE = "emulator GPL-2.0 (ale-py), the game its owner's; fetched, not shipped"
 
 
@@ -146,8 +147,8 @@ def play_once(seeds: Tensor, choose: Callable[[Tensor], Tensor]) -> Tensor:
 
 def seeds() -> Data:
     """Seeds of games: 8 to learn from, 8 others for validation, 20 others for the test."""
-    numbers = torch.arange(8 + VALIDATION + TEST)
-    return Data(*(Part(part, part) for part in numbers.split((8, VALIDATION, TEST))))
+    numbers = torch.arange(GAMES + VALIDATION + TEST)
+    return Data(*(Part(part, part) for part in numbers.split((GAMES, VALIDATION, TEST))))
 
 
 class Normaliser(nn.Module):

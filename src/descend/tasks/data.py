@@ -73,6 +73,16 @@ class Data:
     validation: Part
     test: Part
 
+    @property
+    def parts(self) -> tuple[Part, Part, Part]:
+        """The three, in this order."""
+        return self.train, self.validation, self.test
+
+
+def shuffle(count: int, seed: int = 0) -> Tensor:
+    """The numbers below ``count`` in an order that the seed names on every machine."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+
 
 def split(inputs: Any, targets: Any, shares: tuple[float, float, float] = (0.6, 0.2, 0.2), seed: int = 0) -> Data:
     """Cut one set of examples into training, validation and test, always in the same way.
@@ -94,26 +104,26 @@ def split(inputs: Any, targets: Any, shares: tuple[float, float, float] = (0.6, 
     first, second = round(rows * shares[0]), round(rows * (shares[0] + shares[1]))
     if not 0 < first < second < rows:
         raise TaskError(message(f"{rows} examples are too few for the shares {shares}", do="Give more examples."))
-    order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
+    order = shuffle(rows, seed)
     return Data(*(whole.batch(chosen) for chosen in (order[:first], order[first:second], order[second:])))
 
 
 def arrange(given: Any, task: str) -> Data:
     """Whatever a task's ``data()`` returned, as :class:`Data`; names the task in every error."""
     if isinstance(given, Data):
-        return Data(*(_part((p.inputs, p.targets), task) for p in (given.train, given.validation, given.test)))
+        return Data(*(_make_part((p.inputs, p.targets), task) for p in given.parts))
     if isinstance(given, Sequence) and len(given) == 2:
-        whole = _part(given, task)
+        whole = _make_part(given, task)
         return split(whole.inputs, whole.targets)
     if isinstance(given, Sequence) and len(given) == 3:
-        return Data(*(_part(pair, task) for pair in given))
+        return Data(*(_make_part(pair, task) for pair in given))
     raise TaskError(message(f"data() of task {task!r} has the wrong form", got=type(given).__name__, allowed=FORMS))
 
 
-def _part(pair: Any, task: str) -> Part:
+def _make_part(pair: Any, task: str) -> Part:
     if not isinstance(pair, Sequence) or len(pair) != 2:
         raise TaskError(message(f"data() of task {task!r} has the wrong form", got=type(pair).__name__, allowed=FORMS))
-    inputs, targets = (_rows(values, role, task) for role, values in zip(("inputs", "targets"), pair, strict=True))
+    inputs, targets = (_make_rows(values, role, task) for role, values in zip(("inputs", "targets"), pair, strict=True))
     part = _check_rows(Part(inputs, targets), f" of task {task!r}")
     if len(part) == 0:
         raise TaskError(message(f"a part of the data of task {task!r} is empty", do="Give it at least one example."))
@@ -133,12 +143,12 @@ def _check_rows(part: Part, whose: str) -> Part:
     return part
 
 
-def _rows(values: Any, role: str, task: str) -> Any:
+def _make_rows(values: Any, role: str, task: str) -> Any:
     """Tensors for arrays and lists of numbers; tuples and dictionaries of arrays stay what they are."""
     arrays = (Tensor, np.ndarray, Ragged, tuple, Mapping)
     inner = list(values.values()) if isinstance(values, Mapping) else values
     if isinstance(values, Mapping | tuple) and inner and all(isinstance(one, arrays) for one in inner):
-        return transform(values, lambda leaf: _rows(leaf, role, task))
+        return transform(values, lambda leaf: _make_rows(leaf, role, task))
     if isinstance(values, Ragged):
         return values
     try:

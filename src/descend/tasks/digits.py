@@ -41,8 +41,7 @@ def vectors() -> Data:
 
 def images() -> Data:
     """The same split as :func:`vectors`, as images (1, 8, 8)."""
-    flat = vectors()
-    return Data(*(Part(p.inputs.view(-1, 1, 8, 8), p.targets) for p in (flat.train, flat.validation, flat.test)))
+    return Data(*(Part(p.inputs.view(-1, 1, 8, 8), p.targets) for p in vectors().parts))
 
 
 def perceptron() -> nn.Module:

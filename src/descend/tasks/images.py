@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from descend.tasks.data import Data, Part
+from descend.tasks.data import Data, Part, shuffle
 from descend.tasks.metric import accuracy
 from descend.tasks.package import Package
 from descend.tasks.task import Facts, Task
@@ -63,7 +63,7 @@ def read_fashion() -> tuple[Part, Part]:
 def fashion(training: int, validation: int) -> Data:
     """So many of the 60,000 images for training and for validation, drawn with a fixed seed, and the test images."""
     whole, test = read_fashion()
-    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(0))
+    order = shuffle(len(whole))
     train, held = whole.batch(order[validation : validation + training]), whole.batch(order[:validation])
     return Data(*(Part(scale(part.inputs), part.targets) for part in (train, held, test)))
 

@@ -15,6 +15,8 @@ from descend.tasks.task import Facts, Task
 SHA256 = "f2bc29b555f7751b3ed2284934b0e52cd62b85ee20b4eaf6f726dfdba36301cf"
 CONTEXT = 64
 BETWEEN_PLAYS = "\n\f\n"
+LETTERS = 76
+"""Different characters in the plays."""
 
 
 def read() -> str:
@@ -39,10 +41,6 @@ def windows() -> Data:
             part.append(codes[start:end].unfold(0, CONTEXT + 1, CONTEXT))
     pairs = (torch.cat(part) for part in parts)
     return Data(*(Part(rows[:, :-1].contiguous(), rows[:, 1:].contiguous()) for rows in pairs))
-
-
-LETTERS = 76
-"""Different characters in the plays."""
 
 
 class Transformer(nn.Module):

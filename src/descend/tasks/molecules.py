@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from descend.tasks.data import Data, Part
+from descend.tasks.data import Data, Part, shuffle
 from descend.tasks.metric import roc_auc
 from descend.tasks.ragged import Ragged
 from descend.tasks.shipped import read_own
@@ -65,7 +65,7 @@ def graphs() -> Data:
         torch.tensor([float(label) for _, label in lines]),
     )
     names = sorted({smiles for smiles, _ in lines})
-    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(0)).tolist()
+    order = shuffle(len(names)).tolist()
     place = {names[one]: rank / len(names) for rank, one in enumerate(order)}
     shares = torch.tensor([place[smiles] for smiles, _ in lines], dtype=torch.float64)
     chosen = (shares < 0.8, (shares >= 0.8) & (shares < 0.9), shares >= 0.9)

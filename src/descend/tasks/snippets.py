@@ -11,6 +11,7 @@ from io import BytesIO
 import torch
 from torch import Tensor
 
+from descend.tasks.data import shuffle
 from descend.tasks.package import Package
 
 SOURCE = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
@@ -50,7 +51,7 @@ def divide(sentences: list[str]) -> tuple[list[int], list[int], list[int]]:
 
     A sentence that occurs twice stays in one part: repeats follow the first one.
     """
-    order = torch.randperm(len(sentences), generator=torch.Generator().manual_seed(0)).tolist()
+    order = shuffle(len(sentences)).tolist()
     owner: dict[str, int] = {}
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])
     for index in order:

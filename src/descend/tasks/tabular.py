@@ -74,7 +74,7 @@ def standardize(data: Data) -> Data:
         return lambda other: ((other - mean) / deviation).float()
 
     inputs, targets = scaler(data.train.inputs), scaler(data.train.targets)
-    return Data(*(Part(inputs(p.inputs), targets(p.targets)) for p in (data.train, data.validation, data.test)))
+    return Data(*(Part(inputs(p.inputs), targets(p.targets)) for p in data.parts))
 
 
 def perceptron(inputs: int, outputs: int) -> nn.Module:

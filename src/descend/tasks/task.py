@@ -16,7 +16,9 @@ from descend.tasks.package import Package
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 EVALUATIONS = 20
+"""Looks at the validation part in one run, where a task does not say how often."""
 ROWS_AT_ONCE = 2048
+"""Rows that are evaluated together, so that a large part needs little memory."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from descend.tasks.data import Data, Part
+from descend.tasks.data import Data, Part, shuffle
 from descend.tasks.metric import accuracy
 from descend.tasks.package import Package
 from descend.tasks.task import Facts, Task
@@ -53,7 +53,7 @@ def vowels() -> Data:
         scaled = torch.where(is_real(lengths).unsqueeze(2), (series - mean) / deviation, 0.0)
         return Part((scaled, lengths), targets)
 
-    order = torch.randperm(len(later[1]), generator=torch.Generator().manual_seed(0))
+    order = shuffle(len(later[1]))
     whole = part(*later)
     return Data(part(*train), whole.batch(order[:VALIDATION]), whole.batch(order[VALIDATION:]))
 
