@@ -275,3 +275,43 @@ def test_refusals():
         check_resume(lambda: torch.nn.Linear(1, 1))
     with pytest.raises(OptionError, match=r"objects \['data'\] have no state_dict"):
         check_resume(lambda: ({"data": [1]}, print))
+
+
+class Tally:
+    """Counts batches in an array, which its state shares."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(3, np.uint32)
+
+    def state_dict(self):
+        return {"counts": self.counts}
+
+    def load_state_dict(self, state):
+        self.counts[:] = state["counts"]
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_states_of_numpy_arrays(keeps):
+    """Saved by the user's own functions, since torch reads no arrays back safely."""
+
+    def factory():
+        t, tally = Training(), Tally()
+
+        def step(k):
+            tally.counts[k % 3] += 1
+            return t.step(k)
+
+        return {**t.objects, "tally": tally}, step
+
+    def save(objects):
+        saved = {name: item.state_dict() for name, item in objects.items()}
+        return {**saved, "tally": {"counts": objects["tally"].counts.tolist()}}
+
+    def load(objects, saved):
+        for name, item in objects.items():
+            if keeps or name != "tally":
+                item.load_state_dict(saved[name])
+
+    report = check_resume(factory, save=save, load=load)
+    assert report.equal is keeps
+    assert keeps or any(cause.startswith("tally was not restored: tally.counts is") for cause in report.causes)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -237,10 +238,10 @@ def _blame(objects: Objects) -> Iterator[str]:
 def _take(objects: Objects) -> Snapshot:
     """A copy of everything that may differ between two runs."""
     parts: dict[str, Any] = {name: item.state_dict() for name, item in objects.items()}
-    for item in objects.values():
+    for name, item in objects.items():
         if isinstance(item, torch.nn.Module):
             gradients = {n: p.grad for n, p in item.named_parameters() if p.grad is not None and p.grad.any()}
-            parts.setdefault(_GRADIENTS, {}).update(gradients)
+            parts.setdefault(_GRADIENTS, {})[name] = gradients
     parts[_GENERATORS] = RandomState().state_dict()
     return dict(_flatten(parts, ""))
 
@@ -252,8 +253,10 @@ def _flatten(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list | tuple):
         for i, item in enumerate(value):
             yield from _flatten(item, f"{path}.{i}")
+    elif isinstance(value, Tensor):
+        yield path, value.detach().clone()
     else:
-        yield path, value.detach().clone() if isinstance(value, Tensor) else value
+        yield path, value.copy() if isinstance(value, np.ndarray) else value
 
 
 def _differ(a: Snapshot, b: Snapshot) -> list[str]:
@@ -271,6 +274,8 @@ def _same(a: Any, b: Any) -> bool:
         return torch.equal(next(bits), next(bits))
     if isinstance(a, Tensor) or isinstance(b, Tensor) or type(a) is not type(b):
         return False
+    if isinstance(a, np.ndarray):
+        return (a.shape, a.dtype, a.tobytes()) == (b.shape, b.dtype, b.tobytes())
     return bool(a == b or (a != a and b != b))
 
 
