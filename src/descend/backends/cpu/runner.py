@@ -64,7 +64,7 @@ class CpuRunner:
             itemsize = WORK[batch.params[0].dtype].itemsize
             tiled = TiledBatch(program, [p.shape for p in batch.params], itemsize, self._blocks)
             chunks = tiled.chunks
-        self._tiled = tiled
+        self._tiled = tiled  # owns memory that the table points to
         self._first = np.concatenate([[0], np.cumsum(chunks)]).astype(np.int64)
         self._chunk_tensor = np.repeat(np.arange(count, dtype=np.int32), chunks)
         rows = ADDRESSES + 2 + len(program.states)
@@ -86,7 +86,7 @@ class CpuRunner:
         self._threads = int(self._serial)
         self._launches = self._serial
         self._chains = {chain[0]: chain for chain in program.chains}
-        self._fixed = {
+        fixed = {
             "tensors": count,
             "last": count,
             "table": self._table.ctypes.data,
@@ -99,8 +99,8 @@ class CpuRunner:
             "partials": self._partials.ctypes.data,
             "tiles": tiled.fields.ctypes.data if tiled else 0,
         }
-        for name_, value in self._fixed.items():
-            self._put(name_, value)
+        for field, value in fixed.items():
+            self._put(field, value)
         self._put("threads", self._threads)
 
     def _put(self, name: str, value: int) -> None:

@@ -22,8 +22,8 @@ from descend.lang.program import Pass, Program
 
 def render_tiles(program: Program, step: Pass, storage: Storage) -> str:
     """The functions of one pass: its span over a tile, the walk over tiles, and the sums over slices."""
-    frame = _Frame(program, step, storage, lay_out(program))
-    return "\n".join([frame.render_span(), frame.render_run(), frame.render_collect()])
+    tiles = _TilePass(program, step, storage, lay_out(program))
+    return "\n".join([tiles.render_span(), tiles.render_run(), tiles.render_collect()])
 
 
 def render_functions(program: Program) -> str:
@@ -34,7 +34,13 @@ def render_functions(program: Program) -> str:
 
 
 @dataclass
-class _Frame:
+class _TilePass:
+    """One pass over tiles.
+
+    In the text ``%x`` are streams, ``%y`` these from the present row on, ``%w`` slice values that are read, ``%q`` a
+    tile's partial values of the reductions over slices, ``%n`` sizes along the axes, ``%at`` the row's indices there.
+    """
+
     program: Program
     step: Pass
     storage: Storage
