@@ -135,22 +135,21 @@ def plan_beginning(program: Program, step: Pass) -> list[Phase]:
     new = {*step.slots, *step.slices}
     known = frozenset(n for n in (*program.slots, *program.slices, *program.columns) if n not in new)
     nodes = [n for n in walk([*step.slots, *step.slices, *stores], cut=known) if n not in known and n.op != "const"]
-    at: dict[Node, int] = dict.fromkeys(read_first_time, 0)
+    number: dict[Node, int] = dict.fromkeys(read_first_time, 0)  # of the phase in which a value is known
     for node in nodes:
-        at[node] = max((at.get(a, 0) for a in node.args), default=0) + (node.op == "reduce")
-    return [
-        Phase(
-            tuple(n for n in nodes if n.rate is Rate.TENSOR and at[n] == k),
-            tuple(_make_loops({n: own for n, own in at.items() if n.rate is Rate.SLICE and own == k},
-                              [n for n in nodes if n.op == "reduce" and at[n] == k + 1])),
-        )
-        for k in range(1 + max(at.values(), default=0))
-    ]  # fmt: skip
+        number[node] = max((number.get(a, 0) for a in node.args), default=0) + (node.op == "reduce")
+    phases = []
+    for k in range(1 + max(number.values(), default=0)):
+        scalars = tuple(n for n in nodes if n.rate is Rate.TENSOR and number[n] == k)
+        values = [n for n, own in number.items() if n.rate is Rate.SLICE and own == k]
+        sums = [n for n in nodes if n.op == "reduce" and number[n] == k + 1]
+        phases.append(Phase(scalars, tuple(_make_loops(values, sums))))
+    return phases
 
 
-def _make_loops(nodes: Iterable[Node], sums: list[Node]) -> Iterator[Loop]:
-    listed = list(nodes)
-    kinds = dict.fromkeys([n.axes for n in listed] + [n.args[0].axes for n in sums])
+def _make_loops(values: list[Node], sums: list[Node]) -> Iterator[Loop]:
+    """A loop for each kind of slice that has values to compute or to add up."""
+    kinds = dict.fromkeys([n.axes for n in values] + [n.args[0].axes for n in sums])
     for axes in sorted(kinds, key=len):
         fed = tuple(n for n in sums if n.args[0].axes == axes)
-        yield Loop(axes, tuple(n for n in listed if n.axes == axes), fed)
+        yield Loop(axes, tuple(n for n in values if n.axes == axes), fed)
