@@ -12,61 +12,14 @@ from torch import Tensor
 from descend.backends.base import as_real
 from descend.checkpoints.identify import Method, check_layout, find_method, name_class
 from descend.checkpoints.meanings import MEANINGS, Meaning, Options, number
-from descend.checkpoints.quantities import GRADES, Known, find
+from descend.checkpoints.quantities import Known, find
+from descend.checkpoints.report import Carried, Conversion, tally
 from descend.errors import OptionError, UnknownOptionError, did_you_mean, message
 from descend.lang.rule import WOVEN_STATES, Rule, State
 from descend.optim import options as option_checks
 from descend.optim import shared
 from descend.optim.checkpoint import required_states
 from descend.optim.optimizer import Optimizer
-
-
-@dataclass(frozen=True)
-class Carried:
-    """One line of the report.
-
-    Args:
-        name: of a state, or what else was carried.
-        grade: ``exact``, ``approximate`` (the same thing, averaged otherwise), ``estimated`` (an assumption stands for
-            what was never kept), ``new`` (nothing was carried) or ``dropped``.
-        how: what it was made of.
-        count: of how many tensors; 0 for what is not of tensors.
-    """
-
-    name: str
-    grade: str
-    how: str
-    count: int
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """A converted state and the report on it; prints as a table.
-
-    Args:
-        state_dict: for ``load_state_dict`` of the target.
-        source: the method that it was of.
-        target: the method that it is for.
-        lines: what each state was made of.
-    """
-
-    state_dict: dict[str, Any]
-    source: str
-    target: str
-    lines: tuple[Carried, ...]
-
-    @property
-    def exact(self) -> bool:
-        """Whether nothing was lost, estimated or begun anew."""
-        return all(line.grade == "exact" for line in self.lines)
-
-    def __str__(self) -> str:
-        """The report as a table."""
-        widest = max((len(line.name) for line in self.lines), default=0)
-        counts = [f"  ({x.count} tensor{'s' * (x.count > 1)})" * (x.count > 0) for x in self.lines]
-        rows = [f"  {x.name:<{widest}}  {x.grade:<11}  {x.how}{n}" for x, n in zip(self.lines, counts, strict=True)]
-        head = f"{self.source} -> {self.target}: what was carried, and what it was made of."
-        return "\n".join([head, *rows])
 
 
 def convert_state(
@@ -314,13 +267,3 @@ def _write(
         if (origin.scale(before.options, t), origin.offset(before.options)) == (scale, offset):
             return as_real(kept[found.origins[0]].detach()).clone()
     return found.value * scale + offset
-
-
-def tally(lines: list[Carried]) -> list[Carried]:
-    """Equal lines once, the exact ones first, with the number of tensors."""
-    counted: dict[Carried, int] = {}
-    for line in lines:
-        key = replace(line, count=0)
-        counted[key] = counted.get(key, 0) + line.count
-    ordered = sorted(counted, key=lambda x: (*GRADES, "dropped").index(x.grade))
-    return [replace(line, count=counted[line]) for line in ordered]

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
-from descend.checkpoints.conversion import Conversion, convert_state, tally
+from descend.checkpoints.conversion import convert_state
 from descend.checkpoints.identify import Method, check_layout, find_method, name_class
 from descend.checkpoints.libraries import LIBRARIES
+from descend.checkpoints.report import Conversion, tally
 from descend.errors import CheckpointError, OptionError, did_you_mean, message
 
 SOURCES = ("descend", "torch", *LIBRARIES)

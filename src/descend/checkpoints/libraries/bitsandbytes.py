@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from descend.checkpoints.conversion import Carried
 from descend.checkpoints.libraries.foreign import Entries, Foreign, Library, keep_options, need_method, tell_rounding
 from descend.checkpoints.quantised import bound_error, decode_codebook
+from descend.checkpoints.report import Carried
 from descend.errors import CheckpointError, message
 
 _NESTED = "__bnb_optimizer_quant_state__"

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from descend.checkpoints.conversion import Carried
 from descend.checkpoints.libraries.foreign import Entries, Foreign, Library, keep_options, tell_rounding
 from descend.checkpoints.quantised import as_half, decode_root, decode_softsign
+from descend.checkpoints.report import Carried
 from descend.errors import CheckpointError, message
 
 _COMPANDED = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from descend.checkpoints.conversion import Carried
+from descend.checkpoints.report import Carried
 from descend.errors import CheckpointError, message
 from descend.optim.catalogue import get
 

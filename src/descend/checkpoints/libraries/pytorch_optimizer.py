@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from descend.checkpoints.conversion import Carried
 from descend.checkpoints.libraries.foreign import Entries, Foreign, Library, keep_options, need_method
+from descend.checkpoints.report import Carried
 from descend.optim.catalogue import get
 
 _KEYS = {

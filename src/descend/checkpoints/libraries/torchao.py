@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from descend.checkpoints.conversion import Carried
 from descend.checkpoints.libraries.foreign import Entries, Foreign, Library, keep_options, tell_rounding
 from descend.checkpoints.quantised import bound_error, decode_codebook, decode_scaled, unpack_nibbles
+from descend.checkpoints.report import Carried
 
 
 def _recognise(entries: Entries, groups: list[dict[str, Any]]) -> bool:
