@@ -7,8 +7,9 @@ import descend
 from backends.cpu.test_runner import around_ties, assert_same_bits
 from backends.formulas import assign
 from descend.backends.cpu.body import Storage
+from descend.backends.cpu.chunk_passes import CHUNK
 from descend.backends.cpu.compiler import _llvm
-from descend.backends.cpu.render import CHUNK, render
+from descend.backends.cpu.render import render
 from descend.lang.fold import build_program
 from descend.lang.trace import Structure
 from descend.storage.noise import BLOCK, make_keys

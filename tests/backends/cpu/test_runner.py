@@ -9,7 +9,7 @@ import torch
 import descend
 from backends.formulas import assign, look
 from descend.backends.cpu import runner, team
-from descend.backends.cpu.render import CHUNK
+from descend.backends.cpu.chunk_passes import CHUNK
 
 Assign, Look = descend.optimizer(assign), descend.optimizer(look)
 SIXTEEN = [torch.bfloat16, torch.float16]

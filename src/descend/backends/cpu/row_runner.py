@@ -3,8 +3,8 @@
 import numpy as np
 
 from descend.backends.base import Batch, as_real
+from descend.backends.cpu.chunk_passes import CHUNK
 from descend.backends.cpu.context import ADDRESSES, SIZE
-from descend.backends.cpu.render import CHUNK
 from descend.backends.cpu.runner import CpuRunner
 
 

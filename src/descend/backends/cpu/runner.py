@@ -11,8 +11,9 @@ from torch import Tensor
 from descend.backends.base import WORK, Batch, Totals, is_dense
 from descend.backends.cpu import compiler, team
 from descend.backends.cpu.body import Storage
+from descend.backends.cpu.chunk_passes import CHUNK
 from descend.backends.cpu.context import ADDRESSES, CONTEXT, ROW, SIZE, find_field
-from descend.backends.cpu.render import CHUNK, render
+from descend.backends.cpu.render import render
 from descend.backends.cpu.tiling import TiledBatch
 from descend.lang.graph import Node
 from descend.lang.program import Program

@@ -308,3 +308,6 @@ done:
 }}
 """
 )
+
+IDLE = "define void @stage_{k}(ptr %ctx) {{\n  call void @enter_{k}(ptr %ctx)\n  ret void\n}}"
+"""The stage of a pass that touches no memory: no threads are woken for it."""
