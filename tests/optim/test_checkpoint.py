@@ -92,6 +92,16 @@ def test_a_name_that_only_contains_a_wrappers_word_is_left_alone():
     assert torch.equal(other.state[b[1]]["exp_avg"], saved.state[a[1]]["exp_avg"])
 
 
+def test_a_part_of_the_model_that_is_called_as_a_wrapper_keeps_its_own_states():
+    a, b = parameters()[:2], parameters()[:2]
+    saved = descend.Adam(named(a, ["module.w", "w"]))
+    train(saved, a, 1)
+    other = descend.Adam(named(b[::-1], ["w", "module.w"]))
+    other.load_state_dict(saved.state_dict())
+    assert torch.equal(other.state[b[0]]["exp_avg"], saved.state[a[0]]["exp_avg"])
+    assert torch.equal(other.state[b[1]]["exp_avg"], saved.state[a[1]]["exp_avg"])
+
+
 def test_missing_and_unexpected_names_are_listed():
     a, b = parameters(), parameters()
     saved = descend.Adam(named(a, ["a", "b", "head"]))

@@ -16,6 +16,7 @@ from descend.lang.woven import list_hypers, list_states
 from descend.optim import evaluation, options, shared
 from descend.optim.groups import label_of
 from descend.optim.load_report import Finding, LoadReport, refuse_misfits
+from descend.optim.names import align
 from descend.optim.numbers import plain
 from descend.optim.states import empty_state, state_dtype, state_shape
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _OURS = ("params", "param_names", "decoupled_weight_decay", "updates")
 """Keys of a saved group that do not replace this optimizer's."""
-_PREFIXES = ("module.", "_orig_mod.")
 Pair = tuple[Tensor, int, str, int]
 """A parameter, its number in the checkpoint (-1 for none), what messages call it, and its group."""
 
@@ -163,17 +163,18 @@ def _pair(optimizer: "Optimizer", saved: list[dict[str, Any]], findings: list[Fi
         for j, p in enumerate(g["params"])
     ]
     if all("param_names" in g for g in (*ours, *saved)):
-        keys = {_strip(n): k for g in saved for n, k in zip(g["param_names"], g["params"], strict=True)}
-        wanted = {_strip(str(n)) for *_, n in entries}
+        keys = {str(n): k for g in saved for n, k in zip(g["param_names"], g["params"], strict=True)}
+        wanted, found = align([str(n) for *_, n in entries], keys)
         do = "Rename the checkpoint's param_names, or save and load with the same model"
-        for missing in sorted(wanted - keys.keys()):
+        for missing in sorted(wanted.keys() - found.keys()):
             findings.append(Finding("missing", repr(missing), "no parameter of this name is in the checkpoint", do))
-        for unexpected in sorted(keys.keys() - wanted):
+        for unexpected in sorted(found.keys() - wanted.keys()):
             findings.append(Finding("unexpected", repr(unexpected), "no parameter of this name is here", do))
         if len(ours) != len(saved):
             what = f"the checkpoint has {len(saved)} parameter groups, {len(ours)} here"
             findings.append(Finding("mismatched", "groups", what, "Make the optimizer with the same groups"))
-        return [(p, keys.get(_strip(str(n)), -1), label, i) for p, label, i, n in entries]
+        number = {name: keys[found[plain]] for plain, name in wanted.items() if plain in found}
+        return [(p, number.get(str(n), -1), label, i) for p, label, i, n in entries]
     if len(ours) != len(saved):
         raise CheckpointError(
             message(
@@ -213,13 +214,6 @@ def _source_groups(
             what = f"keeps its options: its parameters come from {len(found)} groups of the checkpoint"
             findings.append(Finding("mismatched", f"group {index}", what, "Make the optimizer with the same groups"))
     return sources
-
-
-def _strip(name: str) -> str:
-    """A parameter's name without the wrappers that parallel training and compiling put before it."""
-    for prefix in _PREFIXES:
-        name = name.replace(prefix, "")
-    return name
 
 
 def _load_group(

@@ -1,7 +1,7 @@
 """The base of averages of a model's weights over training: what is averaged, swapped in, copied, saved and loaded."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, Literal
@@ -10,13 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from descend.errors import CheckpointError, OptionError, ParameterError, message
+from descend.optim.names import align
 from descend.optim.states import state_dtype
 from descend.wrap.arguments import check_choice
 from descend.wrap.restoration import restored
 from descend.wrap.wrapper import count_updates
 
-_WRAPPERS = ("module", "_orig_mod")
-"""What parallel training and compiling put into the names of a model's tensors."""
 BUFFERS = ("average", "keep")
 
 
@@ -241,8 +240,7 @@ class WeightAverage(ABC):
             CheckpointError: if names or shapes do not fit.
         """
         name, own = self._kind(), self._averages()
-        alike = own.keys() == saved.keys()
-        ours, theirs = ({n: n for n in names} if alike else _strip_wrappers(names) for names in (own, saved))
+        ours, theirs = align(own, saved)
         missing, unexpected = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
         if missing or unexpected:
             raise CheckpointError(
@@ -281,11 +279,3 @@ def _start(tensor: Tensor) -> Tensor:
 
 def _name_tensors(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
-
-
-def _strip_wrappers(names: Iterable[str]) -> dict[str, str]:
-    """Names by what is left of them without wrappers; as they are where two tensors would come to share a name."""
-    found = {n: ".".join([*(x for x in n.split(".")[:-1] if x not in _WRAPPERS), n.split(".")[-1]]) for n in names}
-    if len(set(found.values())) < len(found):
-        return {n: n for n in found}
-    return {plain: n for n, plain in found.items()}
