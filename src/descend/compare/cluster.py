@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 import uuid
@@ -21,7 +22,10 @@ from descend.errors import BackendError, OptionError, TaskError, message, missin
 
 ATTEMPTS = 3
 """How often a job is tried when its worker or node is lost; nodes of a cluster may be taken away at any time."""
-LOCAL = "local"
+AHEAD = 2
+"""Jobs handed out for each processor: one runs, one waits, and a cluster that can grow sees that it should."""
+LOCAL, PATIENCE = "local", 10
+"""Ray's word for a cluster of one's own; seconds in which one elsewhere must answer."""
 STORE = 100 * 2**20
 """Bytes of shared memory of a local Ray: jobs and records are small."""
 
@@ -72,25 +76,23 @@ class RayCluster(Executor):
         remote = ray.remote(num_cpus=1, max_retries=0)(_answer)
         losses = Losses(ATTEMPTS, "Look for a lack of memory on the nodes, or compare without --on ray.")
         running: dict[Any, Job] = {}
-        try:
-            while waiting or running:
-                while waiting:
-                    job = waiting.popleft()
-                    running[remote.remote(origin, shared, job)] = job
-                (done,), _ = ray.wait(list(running))
-                job = running.pop(done)
-                try:
-                    answer: Answer = ray.get(done)
-                except ray.exceptions.RayTaskError as error:
-                    raise _refusal(job, error) from error
-                except ray.exceptions.RayError as error:
-                    losses.add(job, str(error).strip().splitlines()[0])
-                    waiting.append(job)
-                else:
-                    waiting.extend(on_records(job, accept(job, answer)))
-        finally:
-            for reference in running:
-                ray.cancel(reference, force=True)
+        while waiting or running:
+            # Nothing is taken back once handed out: ray.cancel can end this process where it meets a task that is just
+            # finishing (Ray 2.60). What still runs when this ends, ends by itself or with the connection.
+            while waiting and len(running) < AHEAD * self.width:
+                job = waiting.popleft()
+                running[remote.remote(origin, shared, job)] = job
+            (done,), _ = ray.wait(list(running))
+            job = running.pop(done)
+            try:
+                answer: Answer = ray.get(done)
+            except ray.exceptions.RayTaskError as error:
+                raise _refusal(job, error) from error
+            except ray.exceptions.RayError as error:
+                losses.add(job, str(error).strip().splitlines()[0])
+                waiting.append(job)
+            else:
+                waiting.extend(on_records(job, accept(job, answer)))
 
     def close(self) -> None:
         """Disconnect; a local cluster ends."""
@@ -105,15 +107,26 @@ def _connect(ray: Any, address: str, workers: int) -> None:
     handler = signal.getsignal(signal.SIGTERM)
     own = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": STORE}
     try:
+        _reach(address)
         with _private(ray) if address == LOCAL else nullcontext():
             ray.init(address=address, log_to_driver=False, logging_level="ERROR", **(own if address == LOCAL else {}))
-    except (ConnectionError, ImportError, RuntimeError, ValueError) as error:
-        do = "Look whether it runs and is of the same version, or unset RAY_ADDRESS for a local one."
+    except (OSError, ImportError, RuntimeError, ValueError) as error:
+        do = (
+            "Look whether it runs, is of the same version and wants a token (RAY_AUTH_MODE=token), "
+            "or unset RAY_ADDRESS for a local one."
+        )
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise BackendError(message(f"no Ray cluster answers at {address} ({reason})", do=do)) from error
     finally:
         if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
+
+
+def _reach(address: str) -> None:
+    """Ray itself would try for minutes where nobody listens."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
 
 
 @contextmanager
