@@ -69,6 +69,8 @@ def _train(campaign: Campaign, notes: Console) -> bool:
     start = campaign.done
     kept = f", {start} are done already" if start else ""
     notes.print(f"{campaign.total} runs{kept}.", highlight=False)
+    if campaign.left_out:
+        notes.print(f"Left out: {', '.join(campaign.left_out)}; sparse gradients are not served.", highlight=False)
     for task, reason in campaign.obstacles.items():
         notes.print(f"On {task} every run trains alone: {reason}.", highlight=False, style="dim")
     with terminable(), show_progress(notes, "runs", campaign.total, start) as bar:

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from descend.compare.archive import describe, save_plan
 from descend.compare.comparison import Comparison, TaskResult, conclude
-from descend.compare.contender import Entry
+from descend.compare.contender import Contender, Entry
 from descend.compare.jobs import Briefing, Job, find_versions, portable, prepare
 from descend.compare.places import find_place
 from descend.compare.pool import one_thread
@@ -27,6 +27,7 @@ from descend.compare.records import RecordFile
 from descend.compare.replicas import MOST, can_share, find_obstacle
 from descend.compare.selection import TRIALS, Choice, contenders
 from descend.compare.settings import Settings
+from descend.compare.sparsity import refuse_dense, split_by_sparsity
 from descend.compare.variants import Variations, vary_contenders
 from descend.errors import OptionError, TaskError, did_you_mean, message
 from descend.tasks import Data, Task, check, fingerprint
@@ -60,7 +61,7 @@ def compare(
     Args:
         tasks: names, ``"file.py:object"``, or :class:`descend.tasks.Task` objects.
         optimizers: names (``"adam"``, ``"sgd-momentum"``), optimizer classes or ``Contender`` objects; the
-            nine of :mod:`descend.compare.search` by default.
+            nine of :mod:`descend.compare.search` by default, without those that do not serve a task's sparse gradients.
         seeds: final runs of each contender, from 1; with fewer than 5 no verdict is given.
         search_seeds: runs at each learning rate, from 1.
         trials: learning rates of each contender, 1 to 7.
@@ -111,6 +112,7 @@ class Campaign:
 
     Attributes:
         obstacles: for each task that trains every run alone, why.
+        left_out: titles of the usual contenders that do not serve the sparse gradients of a task.
     """
 
     def __init__(
@@ -121,30 +123,38 @@ class Campaign:
     ) -> None:
         chosen = settings or Settings()
         self._executor = find_place(chosen.on, chosen.workers)
-        self._contenders = {c.name: c for c in vary_contenders(contenders(optimizers, chosen.trials), chosen.vary)}
-        if chosen.baseline is not None and chosen.baseline not in self._contenders:
-            do = did_you_mean(chosen.baseline, self._contenders)
-            raise OptionError(message("baseline is not among the contenders", got=chosen.baseline, do=do))
         self._baseline, self._together = chosen.baseline, chosen.together
-        stage_seeds = (seeds(chosen.search_seeds, 0, "search_seeds"), seeds(chosen.seeds, FINAL_SEED, "seeds"))
-        self._sharing = {c.name for c in self._contenders.values() if can_share(c)}
         self.obstacles: dict[str, str] = {}
         self._tasks: dict[str, Task] = {}
         sources: dict[str, str | Task] = {}
-        self._files: dict[str, RecordFile] = {}
-        self._protocols: dict[str, Protocol] = {}
         for source in [tasks] if isinstance(tasks, str | Task) else tasks:
             task = prepare(source, chosen.steps)
             if task.name in self._tasks:
                 raise TaskError(message("two tasks share a name", got=task.name, do="Rename one of them."))
             self._tasks[task.name] = task
             sources[task.name] = portable(source) if isinstance(source, str) else source
-            self._protocols[task.name] = self._make_protocol(task, *stage_seeds)
         if not self._tasks:
             raise TaskError(message("no tasks to compare on", do="Name at least one, such as digits-mlp."))
+        self._contenders = self._choose_contenders(optimizers, chosen)
+        self._sharing = {c.name for c in self._contenders.values() if can_share(c)}
+        stage_seeds = (seeds(chosen.search_seeds, 0, "search_seeds"), seeds(chosen.seeds, FINAL_SEED, "seeds"))
+        self._protocols = {name: self._make_protocol(task, *stage_seeds) for name, task in self._tasks.items()}
         self._entries = {n: [c.enter(t.steps) for c in self._contenders.values()] for n, t in self._tasks.items()}
         self._briefing = Briefing(sources, list(self._contenders.values()), chosen.steps)
+        self._files: dict[str, RecordFile] = {}
         self._open(None if chosen.out is None else Path(chosen.out))
+
+    def _choose_contenders(self, optimizers: Iterable[Choice] | None, chosen: Settings) -> dict[str, Contender]:
+        varied = vary_contenders(contenders(optimizers, chosen.trials), chosen.vary)
+        able, unable = split_by_sparsity(varied, self._tasks.values())
+        if unable and optimizers is not None:
+            raise refuse_dense(unable)
+        self.left_out = [contender.title for contender in unable]
+        found = {contender.name: contender for contender in able}
+        if chosen.baseline is not None and chosen.baseline not in found:
+            do = did_you_mean(chosen.baseline, found)
+            raise OptionError(message("baseline is not among the contenders", got=chosen.baseline, do=do))
+        return found
 
     def _open(self, out: Path | None) -> None:
         try:
