@@ -2,11 +2,13 @@
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from dataclasses import replace
 from importlib.util import find_spec
+from types import SimpleNamespace
 
 import pytest
 
@@ -49,46 +51,46 @@ def kill(mark):
         time.sleep(0.02)
 
 
-def test_a_killed_worker_costs_nothing_and_the_numbers_are_those_of_this_process(tmp_path):
-    path, mark, addresses = tmp_path / "mine.py", tmp_path / "mark", set()
+@pytest.fixture(scope="module")
+def cluster():
+    """A local Ray; to the comparisons that meet it one that runs already."""
+    handler = signal.getsignal(signal.SIGTERM)
+    first = RayCluster(None, 2)
+    assert first.width == 2
+    import ray
+
+    assert ray.util.get_node_ip_address() == "127.0.0.1", "it listens to this machine alone"
+    assert signal.getsignal(signal.SIGTERM) is handler
+    yield
+    assert ray.is_initialized(), "comparisons leave it running"
+    first.close()
+    assert not ray.is_initialized()
+
+
+def test_a_killed_worker_costs_nothing_and_the_numbers_are_those_of_this_process(cluster, tmp_path):
+    path, mark = tmp_path / "mine.py", tmp_path / "mark"
     path.write_text(FILE.format(extra="pass"))
     here = compare(f"{path}:mine", **PLAN, workers=0)
     path.write_text(FILE.format(extra=VICTIM.format(mark=mark)))
     mark.write_text("while it is checked in this process, the model does not wait to be killed")
-    handler = signal.getsignal(signal.SIGTERM)
     killer = threading.Thread(target=kill, args=(mark,))
 
-    def watch(done, total, trial):
-        import ray
-
+    def begin(done, total, trial):
         if trial is None:
             mark.unlink()
             killer.start()
-        else:
-            addresses.add(ray.util.get_node_ip_address())
 
-    there = compare(f"{path}:mine", **PLAN, out=tmp_path / "out", on="ray", progress=watch)
+    there = compare(f"{path}:mine", **PLAN, out=tmp_path / "out", on="ray", progress=begin)
     killer.join()
     assert mark.exists(), "a worker has waited to be killed"
     assert numbers(there["mine"].records) == numbers(here["mine"].records)
     assert there["mine"].verdict == here["mine"].verdict
     assert (tmp_path / "out" / "mine" / "runs.jsonl").read_text().count("\n") == 12
-    assert addresses == {"127.0.0.1"}, "it listens to this machine alone"
-    assert not sys.modules["ray"].is_initialized() and signal.getsignal(signal.SIGTERM) is handler
 
 
-@pytest.fixture(scope="module")
-def cluster():
-    """A cluster that is there already, as far as the tests after this one can see."""
-    first = RayCluster(None, 2)
-    assert first.width == 2
-    yield
-    first.close()
-
-
-def run(briefing, name):
+def run(briefing, name, on="ray"):
     found = []
-    place = find_place("ray", 1)
+    place = find_place(on, 1)
     place.execute(briefing, [Job((Trial(name, "sgd", "i", 0.1, 0, "search"),))], lambda job, r: found.extend(r) or ())
     place.close()
     return found
@@ -99,11 +101,10 @@ def brief(tmp_path, extra):
     return Briefing({"mine": portable(f"{tmp_path / 'mine.py'}:mine")}, [SGD])
 
 
-def test_a_cluster_that_runs_already_is_used_and_goes_on_and_a_lambda_travels(cluster):
+def test_a_lambda_travels(cluster):
     task = replace(CLOUDS, loss=lambda outputs, targets: CLOUDS.loss(outputs, targets))
     (record,) = run(Briefing({"clouds": task}, [SGD]), "clouds")
     assert record["updates"] == CLOUDS.steps
-    assert sys.modules["ray"].is_initialized()
 
 
 def test_a_run_that_fails_is_named(cluster, tmp_path):
@@ -123,6 +124,15 @@ def test_nodes_with_another_version_are_refused(cluster, monkeypatch):
     monkeypatch.setattr("descend.compare.cluster.find_versions", lambda: ("0.0", "2.4"))
     with pytest.raises(BackendError, match="cannot begin sgd at .*'0.0', '2.4'.* here.*same versions"):
         run(Briefing({"clouds": CLOUDS}, [SGD]), "clouds")
+
+
+def test_where_nobody_listens_no_cluster_answers(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False))
+    monkeypatch.setattr("descend.compare.cluster.find_spec", lambda name: True)
+    with pytest.raises(BackendError, match=f"no Ray cluster answers at ray://127.0.0.1:{port} .*refused.*same version"):
+        run(Briefing({"clouds": CLOUDS}, [SGD]), "clouds", f"ray://127.0.0.1:{port}")
 
 
 def test_what_cannot_travel_is_refused(cluster):
