@@ -83,17 +83,9 @@ def compare(
     Started again with the same settings, it continues where it stopped.
     """
     names = None if optimizers is None else [name for name in optimizers.split(",") if name.strip()]
-    settings = Settings(
-        seeds=seeds,
-        search_seeds=search_seeds,
-        trials=trials,
-        steps=steps,
-        vary=dict(map(parse_variation, vary or ())),
-        baseline=baseline,
-        workers=workers,
-        on=on,
-        together=together,
-    )
+    settings = Settings(seeds=seeds, search_seeds=search_seeds, trials=trials, steps=steps,
+                        vary=dict(map(parse_variation, vary or ())), baseline=baseline, workers=workers, on=on,
+                        together=together)  # fmt: skip
     raise typer.Exit(run_comparison(tasks or (), names, settings, out, json))
 
 

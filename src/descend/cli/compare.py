@@ -44,7 +44,7 @@ def run_comparison(
     Args:
         tasks: names, or ``file.py:object``; both digits tasks where there is none.
         optimizers: names, or None for the usual ones.
-        settings: how; records go to the folder.
+        settings: how.
         folder: for records, pictures and the page.
         as_json: print JSON instead of tables.
 
@@ -52,9 +52,11 @@ def run_comparison(
         DescendError: whatever :func:`descend.compare.compare` raises.
     """
     notes = Console(stderr=True)
-    kept = replace(settings, out=folder)
     # What a user's own task prints must not end up in the tables or in the JSON.
-    with redirect_stdout(sys.stderr), Campaign(list(tasks or DEFAULT_TASKS), optimizers, kept) as campaign:
+    with (
+        redirect_stdout(sys.stderr),
+        Campaign(list(tasks or DEFAULT_TASKS), optimizers, replace(settings, out=folder)) as campaign,
+    ):
         interrupted = _train(campaign, notes)
         comparison = campaign.comparison()
         done, total = campaign.done, campaign.total

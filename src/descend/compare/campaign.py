@@ -86,18 +86,8 @@ def compare(
         BackendError: worker processes die again and again, or no cluster answers.
         MissingExtraError: Ray is asked for and not installed.
     """
-    settings = Settings(
-        seeds=seeds,
-        search_seeds=search_seeds,
-        trials=trials,
-        steps=steps,
-        vary=vary or {},
-        baseline=baseline,
-        out=out,
-        workers=workers,
-        on=on,
-        together=together,
-    )
+    settings = Settings(seeds=seeds, search_seeds=search_seeds, trials=trials, steps=steps, vary=vary or {},
+                        baseline=baseline, out=out, workers=workers, on=on, together=together)  # fmt: skip
     with Campaign(tasks, optimizers, settings) as campaign:
         campaign.run(progress)
         return campaign.comparison()

@@ -89,7 +89,7 @@ class RayCluster(Executor):
             except ray.exceptions.RayTaskError as error:
                 raise _refusal(job, error) from error
             except ray.exceptions.RayError as error:
-                losses.add(job, str(error).strip().splitlines()[0])
+                losses.add(job, _lines(error)[0])
                 waiting.append(job)
             else:
                 waiting.extend(on_records(job, accept(job, answer)))
@@ -115,7 +115,7 @@ def _connect(ray: Any, address: str, workers: int) -> None:
             "Look whether it runs, is of the same version and wants a token (RAY_AUTH_MODE=token), "
             "or unset RAY_ADDRESS for a local one."
         )
-        reason = str(error).strip().splitlines()[0].rstrip(".")
+        reason = _lines(error)[0].rstrip(".")
         raise BackendError(message(f"no Ray cluster answers at {address} ({reason})", do=do)) from error
     finally:
         if handler is not None and threading.current_thread() is threading.main_thread():
@@ -152,16 +152,20 @@ def _share(ray: Any, briefing: Briefing) -> Any:
     try:
         return ray.put(briefing)
     except TypeError as error:
-        reason = str(error).strip().splitlines()[0].rstrip(":.")
+        reason = _lines(error)[0].rstrip(":.")
         do = "Keep locks, open files and the like out of tasks and contenders."
         raise TaskError(message(f"what is compared cannot travel to the cluster ({reason})", do=do)) from error
 
 
 def _refusal(job: Job, error: Exception) -> BackendError:
     """A worker that cannot even begin: descend, or what the task imports, is not there or of another version."""
-    reason = str(error).strip().splitlines()[-1].rstrip(".")
+    reason = _lines(error)[-1].rstrip(".")
     do = "Install on every node of the cluster what is installed here, in the same versions."
     return BackendError(message(f"a worker of the Ray cluster cannot begin {describe(job)} ({reason})", do=do))
+
+
+def _lines(error: Exception) -> list[str]:
+    return str(error).strip().splitlines() or [type(error).__name__]
 
 
 @dataclass(frozen=True)
