@@ -33,7 +33,7 @@ ROWS = [
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
 # Rows that need the standard library alone; a schedule draws itself if asked, and only then imports what draws.
 PURE: dict[str, set[str]] = {"errors": set(), "lang": set(), "schedules": {"matplotlib"}, "rules": set()}
-LAZY = ["llvmlite", "numba", "triton", "matplotlib", "sklearn", "scipy", "jinja2", "typer", "rich", "optuna"]
+LAZY = ["llvmlite", "numba", "triton", "matplotlib", "sklearn", "scipy", "jinja2", "typer", "rich", "optuna", "ray"]
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 MODULES = {path: ".".join(["descend", *path.relative_to(PACKAGE).with_suffix("").parts]) for path in FILES}

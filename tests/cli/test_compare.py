@@ -12,6 +12,16 @@ from typer.testing import CliRunner
 from compare.workloads import FILE
 from descend.cli.app import app
 
+PATIENCE = 300
+"""Seconds until a test stops waiting; all wait for a condition, so only a failure takes as long."""
+WAITING = """
+    import time
+    while os.path.exists({records!r}) and open({records!r}, "rb").read().count(b"\\n") >= 3:
+        if os.path.exists({gate!r}):
+            break
+        time.sleep(0.02)
+"""
+"""A model that is not built once three runs are recorded, until a gate opens: the comparison cannot be over before."""
 QUICK = ["-o", "adam,sgd", "--seeds", "2", "--search-seeds", "1", "--trials", "2"]
 
 
@@ -50,21 +60,21 @@ def test_a_second_time_nothing_is_trained(task, tmp_path):
 
 
 def test_interrupted_it_keeps_what_is_done_says_how_to_go_on_and_goes_on(tmp_path):
-    slow = FILE.format(extra="import time; time.sleep(0.15)")
-    (tmp_path / "mine.py").write_text(slow)
     out = tmp_path / "out"
+    records = out / "mine" / "runs.jsonl"
+    waiting = WAITING.format(records=str(records), gate=str(tmp_path / "gate"))
+    (tmp_path / "mine.py").write_text(FILE.format(extra=waiting))
     command = [sys.executable, "-m", "descend.cli", "compare", f"{tmp_path / 'mine.py'}:mine", *QUICK, "--seeds", "12",
                "--workers", "2", "--out", str(out)]  # fmt: skip
-    records = out / "mine" / "runs.jsonl"
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
     ) as process:
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + PATIENCE
         while not (records.exists() and records.read_bytes().count(b"\n") >= 3):
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        said, notes = process.communicate(timeout=100)
+        said, notes = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, notes
     assert "Unfinished on mine" in said and "Interrupted: " in notes and "Traceback" not in notes
     assert "unfinished" in (out / "report.html").read_text()
@@ -119,19 +129,20 @@ def test_a_report_that_cannot_be_written_keeps_the_records(task, tmp_path, monke
 
 
 def test_killed_it_leaves_no_worker_and_goes_on(tmp_path):
-    (tmp_path / "mine.py").write_text(FILE.format(extra="import time; time.sleep(0.15)"))
     out = tmp_path / "out"
+    records, gate = out / "mine" / "runs.jsonl", tmp_path / "gate"
+    (tmp_path / "mine.py").write_text(FILE.format(extra=WAITING.format(records=str(records), gate=str(gate))))
     command = [sys.executable, "-m", "descend.cli", "compare", f"{tmp_path / 'mine.py'}:mine", *QUICK, "--seeds", "9",
                "--workers", "2", "--out", str(out)]  # fmt: skip
-    records = out / "mine" / "runs.jsonl"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + PATIENCE
         while not (records.exists() and records.read_bytes().count(b"\n") >= 3):
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.02)
         workers = [pid for pid in os.listdir("/proc") if pid.isdigit() and _parent(pid) == process.pid]
         assert workers
         process.kill()
+    gate.touch()
     kept = records.read_bytes()
     kept = kept[: kept.rfind(b"\n") + 1]
     while any(os.path.exists(f"/proc/{pid}") for pid in workers):

@@ -23,12 +23,16 @@ def nothing_here(monkeypatch, tmp_path):
 
 
 def test_all_tasks_are_listed_with_what_is_missing(monkeypatch, capsys, nothing_here):
-    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setenv("COLUMNS", "80")
     assert run(monkeypatch) == 0
     text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80 and "…" not in text
     lines = {name: next(line for line in text.splitlines() if line.split()[:1] == [name]) for name in tasks()}
     assert lines["fashion-cnn"].rstrip().endswith("31 MB")
     assert "MB" not in lines["wine"] and "95.0 %" in lines["wine"]
+    monkeypatch.setenv("COLUMNS", "140")
+    assert run(monkeypatch) == 0
+    assert "178 rows of 13 numbers" in capsys.readouterr().out
 
 
 def test_the_list_for_machines(capsys, nothing_here):

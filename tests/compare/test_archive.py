@@ -3,7 +3,7 @@ import json
 import pytest
 
 from compare.workloads import CLOUDS
-from descend.compare import Campaign, compare, read_comparison
+from descend.compare import Campaign, Settings, compare, read_comparison
 from descend.errors import RecordError
 
 FEW = {"optimizers": ["sgd", "adam"], "search_seeds": 1, "trials": 2, "workers": 0}
@@ -21,7 +21,9 @@ def test_a_running_comparison_can_be_read(tmp_path):
         if done == 5:
             raise KeyboardInterrupt
 
-    with Campaign(CLOUDS, FEW["optimizers"], seeds_=5, search_seeds=1, trials=2, workers=0, out=tmp_path) as campaign:
+    with Campaign(
+        CLOUDS, FEW["optimizers"], Settings(seeds=5, search_seeds=1, trials=2, workers=0, out=tmp_path)
+    ) as campaign:
         with pytest.raises(KeyboardInterrupt):
             campaign.run(stop)
         assert read_comparison(tmp_path).to_data() == campaign.comparison().to_data()

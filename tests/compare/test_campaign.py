@@ -6,7 +6,7 @@ import torch
 
 import descend.compare
 from compare.workloads import CLOUDS
-from descend.compare import Campaign, compare
+from descend.compare import Campaign, Settings, compare
 from descend.errors import OptionError, RecordError, TaskError
 
 FEW = {"optimizers": ["sgd", "adam"], "seeds": 2, "search_seeds": 1, "trials": 2, "workers": 0}
@@ -64,7 +64,7 @@ def test_a_stopped_campaign_shows_what_it_has(tmp_path):
         if done == 5:
             raise KeyboardInterrupt
 
-    with Campaign(CLOUDS, FEW["optimizers"], seeds_=2, search_seeds=1, trials=2, workers=0) as campaign:
+    with Campaign(CLOUDS, FEW["optimizers"], Settings(seeds=2, search_seeds=1, trials=2, workers=0)) as campaign:
         with pytest.raises(KeyboardInterrupt):
             campaign.run(stop)
         assert (campaign.done, campaign.total) == (5, 8)

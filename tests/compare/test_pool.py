@@ -6,7 +6,7 @@ import torch
 from compare.workloads import CLOUDS, FILE
 from descend.compare.contender import Contender
 from descend.compare.jobs import Bench, Briefing, Job, portable
-from descend.compare.pool import execute
+from descend.compare.pool import LocalPool
 from descend.compare.protocol import Trial
 from descend.errors import BackendError, TaskError
 
@@ -32,7 +32,7 @@ def collect(briefing, trials, workers, follow=lambda trial: ()):
         found[done.seed] = {k: v for k, v in record.items() if k not in TIMES}
         return [Job((trial,)) for trial in follow(done)]
 
-    execute(briefing, [Job((trial,)) for trial in trials], on_records, workers)
+    LocalPool(workers).execute(briefing, [Job((trial,)) for trial in trials], on_records)
     return found
 
 
@@ -57,7 +57,7 @@ def test_this_process_takes_part_where_replicas_train_together(tmp_path):
         return [Job((trial(99, stage="final"),))] if job is jobs[0] else []
 
     before = children()
-    execute(briefing, jobs, on_records, 2)
+    LocalPool(2).execute(briefing, jobs, on_records)
     assert sorted(order) == sorted([(s + t, 2) for s in range(6) for t in (0, 10)] + [(99, 1)])
     assert children() == before
 
@@ -100,11 +100,10 @@ def test_here_a_failing_run_is_named_too(tmp_path):
 def test_here_one_thread_is_used_and_the_callers_number_put_back(tmp_path):
     seen = []
     before = torch.get_num_threads()
-    execute(
+    LocalPool(0).execute(
         Briefing({"clouds": CLOUDS}, [SGD]),
         [Job((trial(task="clouds"),))],
         lambda *a: seen.append(torch.get_num_threads()) or (),
-        0,
     )
     assert seen == [1] and torch.get_num_threads() == before
 

@@ -88,9 +88,9 @@ def test_every_chip_finds_its_curves(page, reader):
 
 def test_an_unfinished_comparison_says_so():
     from compare.workloads import CLOUDS
-    from descend.compare import Campaign
+    from descend.compare import Campaign, Settings
 
-    with Campaign(CLOUDS, ["adam"], seeds_=1, search_seeds=1, trials=1, workers=0) as campaign:
+    with Campaign(CLOUDS, ["adam"], Settings(seeds=1, search_seeds=1, trials=1, workers=0)) as campaign:
         text = render_page(campaign.comparison())
     assert "This comparison is unfinished" in text and "0 of 2 runs" in text
 
@@ -99,9 +99,11 @@ def test_names_from_outside_are_escaped():
     from dataclasses import replace
 
     from compare.workloads import CLOUDS
-    from descend.compare import Campaign
+    from descend.compare import Campaign, Settings
 
-    with Campaign(replace(CLOUDS, card="<script>x</script>"), ["adam"], seeds_=1, search_seeds=1, trials=1) as campaign:
+    with Campaign(
+        replace(CLOUDS, card="<script>x</script>"), ["adam"], Settings(seeds=1, search_seeds=1, trials=1)
+    ) as campaign:
         assert "<script>x" not in render_page(campaign.comparison())
 
 

@@ -6,13 +6,15 @@ from typing import Annotated
 import typer
 
 import descend
-from descend.cli.compare import Request, rebuild_report, run_comparison
+from descend.cli.compare import rebuild_report, run_comparison
 from descend.cli.exits import EPILOG
 from descend.cli.listing import print_optimizers
 from descend.cli.range_test import run_range_test
 from descend.cli.show import print_optimizer
 from descend.cli.tasks import fetch_tasks, print_card, print_tasks
 from descend.cli.tuning import TuneRequest, run_tuning
+from descend.compare import Settings
+from descend.compare.variants import parse_variation
 
 app = typer.Typer(
     name="descend",
@@ -61,6 +63,9 @@ def compare(
     steps: Annotated[int | None, typer.Option(min=1, help="Updates a run; the task's own budget by default.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for records, pictures and the page.")] = Path("results"),
     workers: Annotated[int, typer.Option(min=0, help="One-thread processes; 0 trains in this one.")] = 2,
+    on: Annotated[
+        str, typer.Option(metavar="PLACE", help="Where runs happen: here, ray, or ray://HOST:PORT of a cluster.")
+    ] = "here",
     vary: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE,...", help="Sweep schedule, warmup, batch_size, clip, options; repeatable."),
@@ -78,12 +83,10 @@ def compare(
     Started again with the same settings, it continues where it stopped.
     """
     names = None if optimizers is None else [name for name in optimizers.split(",") if name.strip()]
-    raise typer.Exit(
-        run_comparison(
-            Request(tasks or None, names, seeds, search_seeds, trials, steps, out, workers, json, vary or (), baseline,
-                    together)
-        )
-    )  # fmt: skip
+    settings = Settings(seeds=seeds, search_seeds=search_seeds, trials=trials, steps=steps,
+                        vary=dict(map(parse_variation, vary or ())), baseline=baseline, workers=workers, on=on,
+                        together=together)  # fmt: skip
+    raise typer.Exit(run_comparison(tasks or (), names, settings, out, json))
 
 
 @app.command(epilog=EPILOG)

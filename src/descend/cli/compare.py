@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -13,9 +13,8 @@ from rich.table import Table
 
 from descend.cli.exits import DONE, INTERRUPTED
 from descend.cli.progress import show_progress, terminable
-from descend.compare import Campaign, Comparison, Row, TaskResult, read_comparison
+from descend.compare import Campaign, Comparison, Row, Settings, TaskResult, read_comparison
 from descend.compare.protocol import Trial
-from descend.compare.variants import parse_variation
 from descend.draw import write_report
 from descend.draw.page import show_bytes
 from descend.errors import RecordError, message
@@ -37,56 +36,34 @@ WIDE_CAPTION = (
 PROFILE_CAPTION = "Share of the tasks on which it reached the target within so many times the updates of the fastest."
 
 
-@dataclass(frozen=True)
-class Request:
-    """What was asked for on the command line."""
-
-    tasks: Sequence[str] | None
-    optimizers: Sequence[str] | None
-    seeds: int
-    search_seeds: int
-    trials: int
-    steps: int | None
-    out: Path
-    workers: int
-    as_json: bool
-    vary: Sequence[str] = ()
-    baseline: str | None = None
-    together: bool = True
-
-
-def run_comparison(request: Request) -> int:
+def run_comparison(
+    tasks: Sequence[str], optimizers: Sequence[str] | None, settings: Settings, folder: Path, as_json: bool
+) -> int:
     """Compare, print and write everything; returns the exit code.
+
+    Args:
+        tasks: names, or ``file.py:object``; both digits tasks where there is none.
+        optimizers: names, or None for the usual ones.
+        settings: how.
+        folder: for records, pictures and the page.
+        as_json: print JSON instead of tables.
 
     Raises:
         DescendError: whatever :func:`descend.compare.compare` raises.
     """
     notes = Console(stderr=True)
     # What a user's own task prints must not end up in the tables or in the JSON.
-    with redirect_stdout(sys.stderr), _open(request) as campaign:
+    with (
+        redirect_stdout(sys.stderr),
+        Campaign(list(tasks or DEFAULT_TASKS), optimizers, replace(settings, out=folder)) as campaign,
+    ):
         interrupted = _train(campaign, notes)
         comparison = campaign.comparison()
         done, total = campaign.done, campaign.total
-    _tell(comparison, request.out, request.as_json, notes)
+    _tell(comparison, folder, as_json, notes)
     if interrupted:
         notes.print(f"Interrupted: {done} of {total} runs are kept. The same command continues.", style="yellow")
     return INTERRUPTED if interrupted else DONE
-
-
-def _open(request: Request) -> Campaign:
-    return Campaign(
-        list(request.tasks or DEFAULT_TASKS),
-        request.optimizers,
-        seeds_=request.seeds,
-        search_seeds=request.search_seeds,
-        trials=request.trials,
-        steps=request.steps,
-        out=request.out,
-        workers=request.workers,
-        vary=dict(map(parse_variation, request.vary)),
-        baseline=request.baseline,
-        together=request.together,
-    )
 
 
 def _train(campaign: Campaign, notes: Console) -> bool:
@@ -94,6 +71,8 @@ def _train(campaign: Campaign, notes: Console) -> bool:
     start = campaign.done
     kept = f", {start} are done already" if start else ""
     notes.print(f"{campaign.total} runs{kept}.", highlight=False)
+    if campaign.left_out:
+        notes.print(f"Left out: {', '.join(campaign.left_out)}; sparse gradients are not served.", highlight=False)
     for task, reason in campaign.obstacles.items():
         notes.print(f"On {task} every run trains alone: {reason}.", highlight=False, style="dim")
     with terminable(), show_progress(notes, "runs", campaign.total, start) as bar:

@@ -11,23 +11,27 @@ from rich.table import Table
 
 from descend.tasks import Task, card, describe, find, get, tasks
 
+WIDE = 120
+"""Columns of a terminal from which on the table says in words what the data are."""
+
 
 def print_tasks(as_json: bool) -> None:
     """All tasks with size, time, target and what is missing, as a table or as JSON."""
     if as_json:
         sys.stdout.write(json.dumps([describe(task) for task in tasks().values()], indent=2) + "\n")
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("task", no_wrap=True)
-    table.add_column("data")
-    for name in ("parameters", "updates", "time", "target"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("missing here")
-    for task in tasks().values():
-        table.add_row(*_cells(task))
     console = Console()
+    wide = console.width >= WIDE
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("task", no_wrap=True)
+    for name in ("parameters", "updates", "time", "target", "missing"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("data")
+    for task in tasks().values():
+        table.add_row(*_cells(task), *([_data(task)] if wide else []))
     console.print(table)
-    console.print("descend tasks show NAME says more, descend tasks get NAME fetches what is missing.", highlight=False)
+    console.print("descend tasks show NAME says more, descend tasks get NAME fetches data.", highlight=False)
 
 
 def _cells(task: Task) -> list[str]:
@@ -35,13 +39,16 @@ def _cells(task: Task) -> list[str]:
     target = "-" if task.target is None else f"{task.score.name} {task.score.show(task.target)}"
     return [
         task.name,
-        "-" if facts is None else facts.examples,
         "-" if facts is None else f"{facts.parameters:,}",
         f"{task.steps:,}",
         "-" if facts is None else f"{facts.seconds:g} s",
         target,
         f"{absent:.2g} MB" if task.missing else "",
     ]
+
+
+def _data(task: Task) -> str:
+    return "-" if task.facts is None else task.facts.examples
 
 
 def print_card(name: str, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from descend.compare.comparison import Comparison, TaskResult
 from descend.compare.contender import Contender, Entry
 from descend.compare.range_test import RangeTest, find_lr, find_lr_on
 from descend.compare.selection import contenders
+from descend.compare.settings import Settings
 from descend.compare.summary import Row
 from descend.compare.tuning import Tuning, tune
 
@@ -24,6 +25,7 @@ __all__ = [
     "Entry",
     "RangeTest",
     "Row",
+    "Settings",
     "TaskResult",
     "Tuning",
     "compare",

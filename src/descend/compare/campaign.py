@@ -1,17 +1,15 @@
 """Train several optimizers on several tasks, fairly, and keep what is done."""
 
 from collections.abc import Callable, Iterable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 
-import torch
-
 from descend.compare.archive import describe, save_plan
 from descend.compare.comparison import Comparison, TaskResult, conclude
-from descend.compare.contender import Entry
-from descend.compare.jobs import Briefing, Job, portable, prepare
-from descend.compare.pool import execute, one_thread
+from descend.compare.contender import Contender, Entry
+from descend.compare.jobs import Briefing, Job, find_versions, portable, prepare
+from descend.compare.places import find_place
+from descend.compare.pool import one_thread
 from descend.compare.protocol import (
     FINAL_SEED,
     Heading,
@@ -28,6 +26,8 @@ from descend.compare.protocol import (
 from descend.compare.records import RecordFile
 from descend.compare.replicas import MOST, can_share, find_obstacle
 from descend.compare.selection import TRIALS, Choice, contenders
+from descend.compare.settings import Settings
+from descend.compare.sparsity import refuse_dense, split_by_sparsity
 from descend.compare.variants import Variations, vary_contenders
 from descend.errors import OptionError, TaskError, did_you_mean, message
 from descend.tasks import Data, Task, check, fingerprint
@@ -48,6 +48,7 @@ def compare(
     baseline: str | None = None,
     out: str | Path | None = None,
     workers: int = 2,
+    on: str = "here",
     together: bool = True,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -60,7 +61,7 @@ def compare(
     Args:
         tasks: names, ``"file.py:object"``, or :class:`descend.tasks.Task` objects.
         optimizers: names (``"adam"``, ``"sgd-momentum"``), optimizer classes or ``Contender`` objects; the
-            nine of :mod:`descend.compare.search` by default.
+            nine of :mod:`descend.compare.search` by default, without those that do not serve a task's sparse gradients.
         seeds: final runs of each contender, from 1; with fewer than 5 no verdict is given.
         search_seeds: runs at each learning rate, from 1.
         trials: learning rates of each contender, 1 to 7.
@@ -72,6 +73,8 @@ def compare(
             continues. In memory by default.
         workers: one-thread processes side by side, this one among them where replicas train together; 0 trains all
             in this process, as happens to tasks and classes of a notebook or main script, which cannot travel.
+        on: ``"here"``, or ``"ray"`` for a Ray cluster: the one that this process is connected to, that of the variable
+            ``RAY_ADDRESS``, or a local one of ``workers`` processors; ``"ray://HOST:PORT"`` for a cluster elsewhere.
         together: train runs of the search that differ in seed and learning rate together where that gives the same
             results; final runs, whose seconds are reported, always train alone.
         progress: called after each run.
@@ -80,72 +83,68 @@ def compare(
         TaskError: a task is unknown or malformed, or a run failed.
         OptionError: an option is out of range, or an optimizer is unknown.
         RecordError: ``out`` holds another comparison, is damaged, in use or cannot be written.
+        BackendError: worker processes die again and again, or no cluster answers.
+        MissingExtraError: Ray is asked for and not installed.
     """
-    with Campaign(
-        tasks,
-        optimizers,
-        seeds_=seeds,
-        search_seeds=search_seeds,
-        trials=trials,
-        steps=steps,
-        vary=vary,
-        baseline=baseline,
-        out=out,
-        workers=workers,
-        together=together,
-    ) as campaign:
+    settings = Settings(seeds=seeds, search_seeds=search_seeds, trials=trials, steps=steps, vary=vary or {},
+                        baseline=baseline, out=out, workers=workers, on=on, together=together)  # fmt: skip
+    with Campaign(tasks, optimizers, settings) as campaign:
         campaign.run(progress)
         return campaign.comparison()
 
 
 class Campaign:
-    """A comparison that can be looked at while it is unfinished; takes what :func:`compare` takes.
+    """A comparison that can be looked at while it is unfinished.
+
+    Args:
+        tasks, optimizers: as :func:`compare` takes them.
+        settings: everything else.
 
     Attributes:
         obstacles: for each task that trains every run alone, why.
+        left_out: titles of the usual contenders that do not serve the sparse gradients of a task.
     """
 
     def __init__(
         self,
         tasks: str | Task | Sequence[str | Task],
         optimizers: Iterable[Choice] | None = None,
-        *,
-        seeds_: int = 5,
-        search_seeds: int = 3,
-        trials: int = TRIALS,
-        steps: int | None = None,
-        vary: Variations | None = None,
-        baseline: str | None = None,
-        out: str | Path | None = None,
-        workers: int = 2,
-        together: bool = True,
+        settings: Settings | None = None,
     ) -> None:
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-            raise OptionError(message("workers", got=workers, allowed="an integer from 0"))
-        self._contenders = {c.name: c for c in vary_contenders(contenders(optimizers, trials), vary or {})}
-        if baseline is not None and baseline not in self._contenders:
-            do = did_you_mean(baseline, self._contenders)
-            raise OptionError(message("baseline is not among the contenders", got=baseline, do=do))
-        self._workers, self._baseline, self._together = workers, baseline, together
-        stage_seeds = (seeds(search_seeds, 0, "search_seeds"), seeds(seeds_, FINAL_SEED, "seeds"))
-        self._sharing = {c.name for c in self._contenders.values() if can_share(c)}
+        chosen = settings or Settings()
+        self._executor = find_place(chosen.on, chosen.workers)
+        self._baseline, self._together = chosen.baseline, chosen.together
         self.obstacles: dict[str, str] = {}
         self._tasks: dict[str, Task] = {}
         sources: dict[str, str | Task] = {}
-        self._files: dict[str, RecordFile] = {}
-        self._protocols: dict[str, Protocol] = {}
         for source in [tasks] if isinstance(tasks, str | Task) else tasks:
-            task = prepare(source, steps)
+            task = prepare(source, chosen.steps)
             if task.name in self._tasks:
                 raise TaskError(message("two tasks share a name", got=task.name, do="Rename one of them."))
             self._tasks[task.name] = task
             sources[task.name] = portable(source) if isinstance(source, str) else source
-            self._protocols[task.name] = self._make_protocol(task, *stage_seeds)
         if not self._tasks:
             raise TaskError(message("no tasks to compare on", do="Name at least one, such as digits-mlp."))
+        self._contenders = self._choose_contenders(optimizers, chosen)
+        self._sharing = {c.name for c in self._contenders.values() if can_share(c)}
+        stage_seeds = (seeds(chosen.search_seeds, 0, "search_seeds"), seeds(chosen.seeds, FINAL_SEED, "seeds"))
+        self._protocols = {name: self._make_protocol(task, *stage_seeds) for name, task in self._tasks.items()}
         self._entries = {n: [c.enter(t.steps) for c in self._contenders.values()] for n, t in self._tasks.items()}
-        self._briefing = Briefing(sources, list(self._contenders.values()), steps)
-        self._open(None if out is None else Path(out))
+        self._briefing = Briefing(sources, list(self._contenders.values()), chosen.steps)
+        self._files: dict[str, RecordFile] = {}
+        self._open(None if chosen.out is None else Path(chosen.out))
+
+    def _choose_contenders(self, optimizers: Iterable[Choice] | None, chosen: Settings) -> dict[str, Contender]:
+        varied = vary_contenders(contenders(optimizers, chosen.trials), chosen.vary)
+        able, unable = split_by_sparsity(varied, self._tasks.values())
+        if unable and optimizers is not None:
+            raise refuse_dense(unable)
+        self.left_out = [contender.title for contender in unable]
+        found = {contender.name: contender for contender in able}
+        if chosen.baseline is not None and chosen.baseline not in found:
+            do = did_you_mean(chosen.baseline, found)
+            raise OptionError(message("baseline is not among the contenders", got=chosen.baseline, do=do))
+        return found
 
     def _open(self, out: Path | None) -> None:
         try:
@@ -174,7 +173,7 @@ class Campaign:
             search_seeds=search,
             final_seeds=final,
             together=not alone,
-            versions=(version("descend"), str(torch.__version__)),
+            versions=find_versions(),
         )
 
     def _find_obstacle(self, task: Task, data: Data) -> bool:
@@ -213,13 +212,13 @@ class Campaign:
             for entry in self._entries[name]:
                 search = missing(plan_search(protocol, entry), self._files[name].records)
                 todo += self._pack(protocol, entry, search) if search else self._final(name, entry)
-        execute(self._briefing, todo, on_records, self._workers)
+        self._executor.execute(self._briefing, todo, on_records)
 
     def _pack(self, protocol: Protocol, entry: Entry, search: list[Trial]) -> list[Job]:
         """The search of one contender in jobs: as few as possible, where replicas train together."""
         if not protocol.together or entry.name not in self._sharing:
             return [Job((trial,)) for trial in search]
-        spare = -(-self._workers // (len(self._contenders) * len(self._tasks)))
+        spare = -(-self._executor.width // (len(self._contenders) * len(self._tasks)))
         count = max(1, spare, -(-len(search) // MOST))
         return [Job(tuple(search[i::count]), together=True) for i in range(min(count, len(search)))]
 
@@ -245,9 +244,10 @@ class Campaign:
         return conclude(heading, self._protocols[name], self._entries[name], records, self._baseline)
 
     def close(self) -> None:
-        """Release the folders for others."""
+        """Release the folders for others, and the cluster."""
         for file in self._files.values():
             file.close()
+        self._executor.close()
 
     def __enter__(self) -> "Campaign":
         return self

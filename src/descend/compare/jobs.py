@@ -1,16 +1,23 @@
 """What a process must know to do trials: the tasks, in a form that travels, the contenders, and its jobs."""
 
 import pickle
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
+
+import torch
 
 from descend.compare.contender import Contender
 from descend.compare.protocol import Record, Trial
 from descend.compare.replicas import train_together
 from descend.compare.runs import train
 from descend.tasks import Data, Task, find
+
+Answer = tuple[list[Record], str]
+"""What a process replies to a job: its records, or none and how it failed."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,11 @@ def portable(spec: str) -> str:
     return str(Path(spec).expanduser().resolve()) if spec.endswith(".py") else spec
 
 
+def find_versions() -> tuple[str, str]:
+    """Of descend and torch, in this process; others may give other last digits."""
+    return version("descend"), str(torch.__version__)
+
+
 class Bench:
     """Does jobs in this process; each task's data are loaded once."""
 
@@ -70,6 +82,13 @@ class Bench:
             with suppress(Exception):
                 return train_together(task, data, contender, job.trials)
         return [train(task, data, contender, trial) for trial in job.trials]
+
+    def answer(self, job: Job) -> Answer:
+        """The same for another process: an exception travels as text, because its class may not be known there."""
+        try:
+            return self.do(job), ""
+        except Exception:
+            return [], traceback.format_exc()
 
     def _load(self, name: str) -> tuple[Task, Data]:
         if name not in self._loaded:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -14,12 +14,9 @@ from typing import Any
 
 import torch
 
+from descend.compare.execution import Executor, Losses, OnRecords, accept, failure
 from descend.compare.jobs import Bench, Briefing, Job
-from descend.compare.protocol import Record
-from descend.errors import BackendError, TaskError, message
-
-OnRecords = Callable[[Job, list[Record]], Iterable[Job]]
-"""Called with each finished job, in this process; returns jobs that have become possible."""
+from descend.errors import BackendError, message
 
 ATTEMPTS = 2
 """How often a job is tried when its process dies."""
@@ -27,31 +24,35 @@ AHEAD = 2
 """Jobs that a process is given beside a busy one: this process hands out the next only between two of its own."""
 
 
-def execute(briefing: Briefing, jobs: Iterable[Job], on_records: OnRecords, workers: int) -> None:
-    """Do all jobs and those that follow from them.
+class LocalPool(Executor):
+    """Does jobs on this machine.
 
     Args:
-        briefing: the tasks and contenders.
-        jobs: to begin with, in this order.
-        on_records: takes the records of each; what it returns is done too.
         workers: processes side by side, this one among them where replicas train together: a sweep of seconds would
             else wait for one more process to start. 0 does everything here, as happens to tasks that cannot travel.
-
-    Raises:
-        TaskError: a trial failed; the processes have ended, and all records before it were handed over.
-        BackendError: a process died twice at the same job.
     """
-    waiting = deque(jobs)
-    if not waiting:
-        return
-    packed = briefing.packed() if workers else None
-    if packed is None:
-        _execute_here(Bench(briefing), waiting, on_records)
-    elif workers > 1 and len(waiting) > 1 and any(job.together for job in waiting):
-        with one_thread():
-            _Pool(packed, min(workers, len(waiting)) - 1, Bench(briefing)).execute(waiting, on_records)
-    else:
-        _Pool(packed, min(workers, len(waiting))).execute(waiting, on_records)
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+
+    @property
+    def width(self) -> int:
+        """Jobs that it does side by side."""
+        return max(1, self._workers)
+
+    def execute(self, briefing: Briefing, jobs: Iterable[Job], on_records: OnRecords) -> None:
+        """Do all jobs and those that follow from them; see :meth:`Executor.execute`."""
+        waiting, workers = deque(jobs), self._workers
+        if not waiting:
+            return
+        packed = briefing.packed() if workers else None
+        if packed is None:
+            _execute_here(Bench(briefing), waiting, on_records)
+        elif workers > 1 and len(waiting) > 1 and any(job.together for job in waiting):
+            with one_thread():
+                _Pool(packed, min(workers, len(waiting)) - 1, Bench(briefing)).execute(waiting, on_records)
+        else:
+            _Pool(packed, min(workers, len(waiting))).execute(waiting, on_records)
 
 
 @contextmanager
@@ -76,19 +77,8 @@ def _do_next(bench: Bench, waiting: deque[Job], on_records: OnRecords) -> None:
     try:
         records = bench.do(job)
     except Exception as error:
-        raise _failure(job, f"{type(error).__name__}: {error}") from error
+        raise failure(job, f"{type(error).__name__}: {error}") from error
     waiting.extend(on_records(job, records))
-
-
-def _failure(job: Job, reason: str) -> TaskError:
-    what = f"{_describe(job)}, failed on task {job.trials[0].task!r}: {reason}"
-    return TaskError(message(what.rstrip("."), do="Finished runs are kept; correct the cause and start again."))
-
-
-def _describe(job: Job) -> str:
-    first = job.trials[0]
-    more = f" (and {len(job.trials) - 1} more)" if len(job.trials) > 1 else ""
-    return f"{first.contender} at lr={first.lr:g}, seed {first.seed}{more}"
 
 
 class _Worker:
@@ -163,7 +153,7 @@ class _Pool:
         self._packed, self._count, self._bench = packed, count, bench
         self._replies: SimpleQueue[tuple[_Worker, Any]] = SimpleQueue()
         self._workers: list[_Worker] = []
-        self._deaths: dict[Job, int] = {}
+        self._losses = Losses(ATTEMPTS, "Look for a lack of memory, or try --workers 0 (or workers=0).")
 
     def execute(self, waiting: deque[Job], on_records: OnRecords) -> None:
         try:
@@ -195,9 +185,7 @@ class _Pool:
             self._hire()
             return
         job = worker.jobs.popleft()
-        if reply[0] == "error":
-            raise _failure(job, reply[1].strip().splitlines()[-1])
-        waiting.extend(on_records(job, reply[1]))
+        waiting.extend(on_records(job, accept(job, reply)))
 
     def _next_reply(self) -> tuple["_Worker", Any]:
         while True:
@@ -213,11 +201,8 @@ class _Pool:
         self._workers.append(_Worker(self._packed, self._replies))
 
     def _mourn(self, worker: _Worker) -> None:
-        """A process died at the first of its jobs: once may be the machine's fault, twice is the job's."""
+        """A process died at the first of its jobs."""
         job, complaint = worker.jobs[0], worker.complaint()
         worker.end()
         self._workers.remove(worker)
-        self._deaths[job] = self._deaths.get(job, 0) + 1
-        if self._deaths[job] >= ATTEMPTS:
-            what = f"worker processes die at {_describe(job)}, task {job.trials[0].task!r}: {complaint}"
-            raise BackendError(message(what, do="Look for a lack of memory, or try --workers 0 (or workers=0)."))
+        self._losses.add(job, complaint)

@@ -8,7 +8,6 @@ started.
 import os
 import pickle
 import sys
-import traceback
 from typing import BinaryIO
 
 
@@ -28,12 +27,7 @@ def main() -> None:
         briefing: Briefing = pickle.loads(pickle.load(requests))
         bench = Bench(briefing)
         while True:
-            job = pickle.load(requests)
-            try:
-                answer: tuple[str, object] = ("records", bench.do(job))
-            except Exception:
-                answer = ("error", traceback.format_exc())
-            pickle.dump(answer, replies)
+            pickle.dump(bench.answer(pickle.load(requests)), replies)
             replies.flush()
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return
