@@ -1,5 +1,6 @@
 """Who is timed against whom: the cases, each with its contenders and the ratio that is asked for."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import torch
 
 import descend
+from peers import LR, Params, peers
 from probe import Step
 
-Params = list[torch.nn.Parameter]
 Build = Callable[[Params], dict[str, Step]]
 
 OURS = "descend"
+EVERY = "every/"
+"""What names of cases begin with that compare a method with all libraries."""
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,23 @@ class Case:
         name: method and shapes, ``adamw/mlp``.
         shapes: key of ``shapes.SHAPES``.
         build: parameters -> contenders; ours is called ``descend``.
-        against: the contenders of which the fastest is compared with ours.
-        states: float32 numbers of state a coordinate, from which follow the bytes that a step must move.
+        against: the contenders of which the fastest is compared with ours; None for all.
+        states: float32 numbers of state a coordinate that the trivial step of the bandwidth moves too.
         bound: the least ratio asked for, None where none is.
     """
 
     name: str
     shapes: str
     build: Build
-    against: tuple[str, ...]
+    against: tuple[str, ...] | None
     states: int
     bound: float | None = None
+
+
+def count_bytes(step: Step) -> int:
+    """The bytes that one of our optimizers moves, by its ``step``."""
+    optimizer = getattr(step, "__self__")  # noqa: B009  # only bound methods have one
+    return sum(part.bytes_moved for part in optimizer.explain().parts)
 
 
 def torch_paths(kind: type, params: Params, paths: Iterable[str], **options: Any) -> dict[str, Step]:
@@ -126,6 +135,22 @@ _NOT_FUSED_IN_TORCH: list[tuple[str, int, dict[str, Any]]] = [
 ]
 
 
+def every_method(shapes: str) -> list[Case]:
+    """Each method as it is by default, against every library and path that has it."""
+
+    def build_for(name: str) -> Build:
+        def build(params: Params) -> dict[str, Step]:
+            kind = getattr(descend, name)
+            options = {"lr": LR} if "lr" in inspect.signature(kind).parameters else {}
+            return {OURS: kind(params, **options).step, **peers(name, params)}
+
+        return build
+
+    return [
+        Case(f"{EVERY}{name.lower()}/{shapes}", shapes, build_for(name), None, 1, 1.0) for name in descend.optimizers()
+    ]
+
+
 def cases() -> list[Case]:
     """All of them, in the order of the table."""
     rows: list[Case] = []
@@ -146,4 +171,4 @@ def cases() -> list[Case]:
         build = against_kozistr(name, theirs, lr=1e-5)
         peers = ("kozistr for-loop", "kozistr foreach")
         rows.append(Case(f"{name.lower()}/resnet50", "resnet50", build, peers, states, 2.5))
-    return rows
+    return [*rows, *every_method("resnet50"), *every_method("gpt2")]

@@ -1,12 +1,15 @@
 """What one step costs, against torch and pytorch_optimizer, in one run.
 
-    python benchmarks/step.py                  every case, about 5 minutes on a quiet machine with 2 cores
+    python benchmarks/step.py                  about 5 minutes on a quiet machine with 2 cores
     python benchmarks/step.py --quick          fewer samples and no GPT-2
     python benchmarks/step.py --cases 'adamw*' groups startup
+    python benchmarks/step.py --cases 'every/*'    every method against every library, about 40 minutes
 
 The figure is the median time of a whole ``step()`` right after a backward pass, with gradients that are other
 tensors than at the last step, as after ``zero_grad()``. ``ratio`` is the fastest of the peers named in
-``against`` over ours; ``counted`` says how many of its samples were quiet enough to count (see probe.py).
+``against`` over ours; ``counted`` says how many of its samples were quiet enough to count (see probe.py). On models
+that do not fit into the caches, ``bytes`` is our time over the one that the bytes that ``explain()`` counts would take
+at the bandwidth that a trivial step reached in the same turns.
 """
 
 import argparse
@@ -24,12 +27,14 @@ from typing import Any
 
 import torch
 
-from contenders import OURS, Case, Params, cases, groups
+from contenders import EVERY, OURS, Case, cases, count_bytes, groups
+from peers import Params
 from probe import Times, measure
 from shapes import coordinates, gradients, parameters
 from startup import IMPORT_ALLOWED, METHODS, WARM_ALLOWED, time_compile, time_import
 
 GROUPS_ALLOWED = 2.5
+BYTES_ALLOWED = 1.3
 BANDWIDTH_SHAPES = ("resnet50", "gpt2")  # the others fit into the caches
 
 
@@ -47,9 +52,11 @@ def renewer(params: Params, shapes: str, kept: bool) -> Callable[[], None]:
     return renew
 
 
-def samples_for(shapes: str, quick: bool) -> tuple[int, float]:
+def samples_for(case: Case, quick: bool) -> tuple[int, float]:
     """Quiet samples to collect, and seconds to wait for them."""
-    big = coordinates(shapes) > 10_000_000
+    big = coordinates(case.shapes) > 10_000_000
+    if case.name.startswith(EVERY):
+        return 5, 25.0
     return (5, 10.0) if quick else ((9, 40.0) if big else (41, 15.0))
 
 
@@ -61,9 +68,9 @@ def run_case(case: Case, args: argparse.Namespace) -> dict[str, Any]:
     contenders = case.build(params)
     if case.shapes in BANDWIDTH_SHAPES:
         contenders["memory"] = trivial_step(coordinates(case.shapes), case.states)
-    samples, seconds = samples_for(case.shapes, args.quick)
+    samples, seconds = samples_for(case, args.quick)
     times = measure(contenders, renew, samples=samples, seconds=seconds)
-    return record(case, times)
+    return record(case, times, count_bytes(contenders[OURS]))
 
 
 def trivial_step(n: int, states: int) -> Callable[[], None]:
@@ -78,22 +85,27 @@ def trivial_step(n: int, states: int) -> Callable[[], None]:
     return move
 
 
-def record(case: Case, times: dict[str, Times]) -> dict[str, Any]:
-    """One line of the results."""
+def record(case: Case, times: dict[str, Times], counted: int) -> dict[str, Any]:
+    """One line of the results.
+
+    Args:
+        case: what was timed.
+        times: of each contender.
+        counted: bytes that our step moves, as ``explain()`` counts them.
+    """
     ours = times[OURS]
-    best = min((name for name in times if name in case.against), key=lambda name: times[name].after_backward)
-    row: dict[str, Any] = {
-        "case": case.name,
-        "ratio": times[best].after_backward / ours.after_backward,
-        "ratio_alone": times[best].alone / ours.alone,
-        "against": best,
-        "bound": case.bound,
-        "times": {name: asdict(t) for name, t in times.items()},
-    }
+    row: dict[str, Any] = {"case": case.name, "times": {name: asdict(t) for name, t in times.items()}}
+    peers = [n for n in times if n not in (OURS, "memory") and (case.against is None or n in case.against)]
+    if peers:
+        best = min(peers, key=lambda name: times[name].after_backward)
+        row["ratio"] = times[best].after_backward / ours.after_backward
+        row["ratio_alone"] = times[best].alone / ours.alone
+        row |= {"against": best, "bound": case.bound}
     if "memory" in times:
         moved = (12 + 8 * case.states) * coordinates(case.shapes)  # p, g read, p written; each state both
-        row["bandwidth_share"] = times["memory"].after_backward / ours.after_backward
         row["bandwidth_gb_s"] = moved / times["memory"].after_backward / 1e6
+        row["bytes"] = ours.after_backward * row["bandwidth_gb_s"] * 1e6 / counted
+        row["bytes_bound"] = BYTES_ALLOWED
     return row
 
 
@@ -109,13 +121,14 @@ def print_row(row: dict[str, Any]) -> None:
     """One line of the table."""
     times, ours = row["times"], row["times"][OURS]
     peers = "  ".join(f"{n} {t['after_backward']:.3f}" for n, t in times.items() if n not in (OURS, "memory"))
-    share = f"  {row['bandwidth_share']:.0%} of {row['bandwidth_gb_s']:.1f} GB/s" if "bandwidth_share" in row else ""
     counted = f"{ours['counted']}/{ours['samples']}"
-    print(
-        f"{row['case']:34s}{ours['after_backward']:9.3f}{row['ratio']:8.2f}{row['ratio_alone']:8.2f}"
-        f"  {verdict(row['ratio'], row['bound']):12s}{counted:>8s}  {peers}{share}",
-        flush=True,
-    )
+    ratios = f"{'-':>8s}{'-':>8s}  {'-':12s}"
+    if "ratio" in row:
+        ratios = f"{row['ratio']:8.2f}{row['ratio_alone']:8.2f}  {verdict(row['ratio'], row['bound']):12s}"
+    if "bytes" in row:
+        held = verdict(row["bytes"], row["bytes_bound"], least=False)
+        peers += f"  its bytes at {row['bandwidth_gb_s']:.0f} GB/s x {row['bytes']:.2f} ({held})"
+    print(f"{row['case']:34s}{ours['after_backward']:9.3f}{ratios}{counted:>8s}  {peers}", flush=True)
 
 
 def run_groups(args: argparse.Namespace) -> dict[str, Any]:
@@ -173,7 +186,7 @@ def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer samples, no GPT-2")
-    parser.add_argument("--cases", nargs="+", default=["*"], metavar="PATTERN", help="cases, groups, startup")
+    parser.add_argument("--cases", nargs="+", metavar="PATTERN", help="cases, groups, startup")
     parser.add_argument("--kept", action="store_true", help="the same gradient tensors at every step")
     default = Path(__file__).parent / "results" / "step.json"
     parser.add_argument("--json", type=Path, default=default, metavar="PATH", help=f"default: {default.name}")
@@ -185,6 +198,8 @@ def main() -> None:
     args = parse()
 
     def chosen(name: str) -> bool:
+        if args.cases is None:
+            return not name.startswith(EVERY)
         return any(fnmatch.fnmatch(name, pattern) for pattern in args.cases)
 
     results: dict[str, Any] = {
