@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from descend.compare import Comparison, TaskResult
-from descend.draw.series import Axis, Curve, find_axis, learning_curves, sensitivity_curves, time_points
+from descend.draw.series import Axis, Curve, find_axis, find_test_axis, learning_curves, sensitivity_curves, time_points
 from descend.draw.sweeps import sweep_curves, sweep_values
 
 
@@ -32,6 +32,7 @@ class Chart:
         caption: what marks and bands mean.
         joined: whether lines join the points.
         markers: whether the points are marked.
+        stepped: whether a curve stays where it is until its next point.
         legend: whether the chart needs a legend of its own, because its curves are not the contenders.
     """
 
@@ -45,6 +46,7 @@ class Chart:
     joined: bool = True
     markers: bool = True
     legend: bool = False
+    stepped: bool = False
 
     @property
     def heading(self) -> str:
@@ -72,9 +74,7 @@ class Chart:
             return ["optimizer", self.across.label, self.axis.part], rows
         at = [dict(zip(curve.x, curve.mean, strict=True)) for curve in self.curves]
         places = sorted({x for own in at for x in own})
-        rows = [
-            [self.across.show(x), *(self.axis.show(own[x]) if x in own else "–" for own in at)] for x in places
-        ]
+        rows = [[self.across.show(x), *(self.axis.show(own[x]) if x in own else "–" for own in at)] for x in places]
         return [self.across.label, *(curve.title for curve in self.curves)], rows
 
 
@@ -109,20 +109,17 @@ def chart_sensitivity(result: TaskResult) -> Chart:
 
 def chart_times(result: TaskResult) -> Chart:
     """Test metric over the seconds of a run."""
+    axis = find_test_axis(result)
+    low = axis.as_error or not result.task.score.higher_is_better
     caption = (
         "Each optimizer after the same number of updates: height, its 95 % interval over seeds; width, its fastest "
-        "and slowest run. Seconds are without evaluations. Best: bottom left."
+        f"and slowest run. Seconds are without evaluations. Best: {'bottom' if low else 'top'} left."
     )
-    axis = Axis(result.task.score, "test")
-    if not result.task.score.higher_is_better or axis.as_error:
-        corner = "Best: bottom left."
-    else:
-        corner = "Best: top left."
     return Chart(
         "times",
         result.task.name,
         "time against quality",
-        caption.replace("Best: bottom left.", corner),
+        caption,
         Across("training time (s)", unit=" s"),
         axis,
         time_points(result),
@@ -140,7 +137,7 @@ def chart_sweeps(result: TaskResult) -> list[Chart]:
             f"effect of {key}",
             caption,
             Across(key, names=values),
-            Axis(result.task.score, "test"),
+            find_test_axis(result),
             sweep_curves(result, key),
             legend=True,
         )
@@ -162,7 +159,9 @@ def chart_profiles(comparison: Comparison) -> Chart | None:
         low, high = profile.low or profile.shares, profile.high or profile.shares
         title = comparison.results[0].contenders[index].title
         curves.append(
-            Curve(profile.name, title, index, profile.ratios, profile.shares, low, high, band="95 % interval over tasks")
+            Curve(
+                profile.name, title, index, profile.ratios, profile.shares, low, high, band="95 % interval over tasks"
+            )
         )
     if not curves:
         return None
@@ -171,4 +170,5 @@ def chart_profiles(comparison: Comparison) -> Chart | None:
         "(Dolan and Moré 2002). Higher is better; at 1 stands how often it was the fastest."
     )
     across = Across("updates, as a multiple of the fastest", log=True, unit="×")
-    return Chart("profiles", "", "performance profiles", caption, across, Axis(None, "share of tasks"), curves)
+    axis = Axis(None, "share of tasks")
+    return Chart("profiles", "", "performance profiles", caption, across, axis, curves, stepped=True)

@@ -111,7 +111,15 @@ def _draw_curve(axes: Axes, chart: Chart, curve: Curve) -> None:
     mean, low, high = chart.axis.clip(curve.mean), chart.axis.clip(curve.low), chart.axis.clip(curve.high)
     if chart.joined:
         axes.fill_between(
-            curve.x, low, high, color=style.color, alpha=0.1, linewidth=0, gid=f"{gid}-band", zorder=1.5
+            curve.x,
+            low,
+            high,
+            step="post" if chart.stepped else None,
+            color=style.color,
+            alpha=0.1,
+            linewidth=0,
+            gid=f"{gid}-band",
+            zorder=1.5,
         )
     else:
         axes.plot([curve.x[0]] * 2, [low[0], high[0]], color=style.color, linewidth=1.2, alpha=0.6, gid=f"{gid}-bar")
@@ -122,6 +130,7 @@ def _draw_curve(axes: Axes, chart: Chart, curve: Curve) -> None:
         curve.x,
         mean,
         color=style.color,
+        drawstyle="steps-post" if chart.stepped else "default",
         linestyle=style.dash if chart.joined else "none",
         marker=style.marker if chart.markers else None,
         markersize=4.5 if chart.joined else 8,

@@ -66,4 +66,4 @@ def set_math(latex: str) -> str:
         raise missing_extra("latex2mathml", "bench", "The report") from error
     # The package knows align*, not aligned, and sets \mathrm letter by letter where \text is one word.
     plain = latex.replace("{aligned}", "{align*}").replace(r"\mathrm{", r"\text{").replace(r"\_", "_")
-    return convert(plain, display="block")
+    return convert(plain)

@@ -10,7 +10,7 @@ from descend.draw.charts import Chart, chart_profiles, task_charts
 from descend.draw.figures import draw_chart, list_points
 from descend.draw.formulas import find_formula
 from descend.draw.pictures import find_places, inline
-from descend.draw.results_table import LAST, Cell, fill_cells, list_columns
+from descend.draw.results_table import LAST, Cell, fill_cells, list_columns, show_half
 from descend.draw.style import (
     DARK,
     DARK_GRID,
@@ -128,8 +128,7 @@ def _across(results: Sequence[TaskResult]) -> list[dict[str, Any]]:
                 continue
             order = -row.score.mean if metric.higher_is_better else row.score.mean
             ahead = place == 0 or (row.gap is not None and not row.gap.separated)
-            spread = f"± {metric.show(row.score.half_width)}" if row.score.count > 1 else "one seed"
-            cells.append((Cell(metric.show(row.score.mean), order, spread), ahead))
+            cells.append((Cell(metric.show(row.score.mean), order, show_half(metric, row.score)), ahead))
         told.append({"index": index, "color": look(index).index, "title": entry.title, "cells": cells})
     return told
 
@@ -157,7 +156,7 @@ def _optimizers(results: Sequence[TaskResult]) -> list[dict[str, Any]]:
                     ("learning rates that do nearly as well", f"{low} to {high} ({row.tolerance.show()} decades)")
                 )
             if row.seconds_to_target is not None:
-                facts.append(("time to the target", f"{row.seconds_to_target:.2f} s"))
+                facts.append(("time to the target", f"{row.seconds_to_target:.3g} s"))
             tasks.append({"task": result.task.name, "settings": row.settings, "facts": facts})
         formula = find_formula(entry.settings[0]) if entry.settings else None
         told.append({"index": index, "color": look(index).index, "title": entry.title, "formula": formula,

@@ -58,7 +58,8 @@ def inline(figure: Figure, key: str, alt: str) -> str:
     text = re.sub(r'\bid="', f'id="{key}-', text)
     text = re.sub(r'href="#', f'href="#{key}-', text)
     text = re.sub(r"url\(#", f"url(#{key}-", text)
-    text = re.sub(r"(\d+\.\d{2})\d+", r"\1", text)  # hundredths of a point are finer than any screen
+    # Hundredths of a point are finer than any screen; labels are text, not attributes, and keep their digits.
+    text = re.sub(r'"[^"<>]*"', lambda found: re.sub(r"(\d\.\d{2})\d+", r"\1", found[0]), text)
     for color, variable in VARIABLES.items():
         text = text.replace(color, variable)
     # The size comes from the page; the view box keeps the proportions.

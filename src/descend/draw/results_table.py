@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from descend.compare import Row, TaskResult
+from descend.compare.statistics import Estimate
+from descend.tasks import Metric
 
 LAST = 1e300
 """Sorts what is missing after everything else."""
@@ -43,8 +45,7 @@ def fill_cells(result: TaskResult, row: Row) -> list[Cell]:
     if score is None:
         accuracy = Cell("–", LAST)
     else:
-        spread = f"± {metric.show(score.half_width)}" if score.count > 1 else "one seed"
-        accuracy = Cell(metric.show(score.mean), sign * score.mean, spread)
+        accuracy = Cell(metric.show(score.mean), sign * score.mean, show_half(metric, score))
     if gap is None:
         behind = Cell("–", -LAST if row is result.rows[0] else LAST)
     else:
@@ -65,6 +66,13 @@ def fill_cells(result: TaskResult, row: Row) -> list[Cell]:
         Cell("–", LAST) if row.state_bytes is None else Cell(show_bytes(row.state_bytes), row.state_bytes),
         Cell(f"{lost} of {runs}", lost),
     ]
+
+
+def show_half(metric: Metric, score: Estimate) -> str:
+    """Half of the interval for the small print."""
+    if score.count == 1:
+        return "one seed"
+    return "± " + metric.show_spread(score.mean, score.half_width).partition(" ± ")[2]
 
 
 def _number(value: float | None, form: str, unit: str = "", remark: str = "") -> Cell:

@@ -109,6 +109,14 @@ def find_axis(result: TaskResult) -> Axis:
     )
 
 
+def find_test_axis(result: TaskResult) -> Axis:
+    """The axis of the test metric of a task's final runs."""
+    axis = Axis(result.task.score, "test")
+    errors = [axis.place(row.score.mean) for row in result.rows if row.score is not None]
+    least = min((e for e in errors if e > 1e-12), default=0.0) / 4
+    return Axis(result.task.score, "test", least=max(LEAST_ERROR, least))
+
+
 def learning_curves(result: TaskResult) -> list[Curve]:
     """One curve a contender, over the final runs that did not diverge."""
     axis = find_axis(result)
@@ -147,7 +155,7 @@ def search_by_rate(result: TaskResult, contender: str) -> dict[float, list[Recor
 
 def time_points(result: TaskResult) -> list[Curve]:
     """One point a contender: seconds of a final run and the test metric, with the interval over seeds."""
-    axis = Axis(result.task.score, "test")
+    axis = find_test_axis(result)
     rows = {row.name: row for row in result.rows}
     points: list[Curve] = []
     for index, contender in enumerate(result.contenders):

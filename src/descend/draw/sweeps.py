@@ -3,7 +3,7 @@
 import re
 
 from descend.compare import Row, TaskResult
-from descend.draw.series import Axis, Curve
+from descend.draw.series import Curve, find_test_axis
 
 
 def split_name(name: str) -> tuple[str, dict[str, str]]:
@@ -26,7 +26,7 @@ def sweep_values(result: TaskResult) -> dict[str, list[str]]:
 
 def sweep_curves(result: TaskResult, key: str) -> list[Curve]:
     """A curve for each optimizer with its other settings, over the values of ``key``; x counts the values."""
-    axis, values = Axis(result.task.score, "test"), sweep_values(result)[key]
+    axis, values = find_test_axis(result), sweep_values(result)[key]
     rows = {row.name: row for row in result.rows}
     groups: dict[tuple[str, ...], list[tuple[int, Row]]] = {}
     titles: dict[tuple[str, ...], str] = {}
@@ -37,7 +37,8 @@ def sweep_curves(result: TaskResult, key: str) -> list[Curve]:
             continue
         group = (base, *(f"{k} {v}" for k, v in settings.items()))
         groups.setdefault(group, []).append((values.index(place), rows[contender.name]))
-        titles[group] = ", ".join([contender.title.partition(f" ({contender.name.partition('@')[2].split('=')[0]} ")[0], *group[1:]])
+        first = contender.name.partition("@")[2].partition("=")[0]
+        titles[group] = ", ".join([contender.title.partition(f" ({first} ")[0], *group[1:]])
     curves: list[Curve] = []
     for index, (group, members) in enumerate(groups.items()):
         mean, low, high = [], [], []

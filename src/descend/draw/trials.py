@@ -159,9 +159,7 @@ def _label(axes: Axes, trials: TrialMap, form: Form) -> None:
     axes.set_xlim(-0.5, max(len(trials.rates), 1) - 0.5)
     axes.set_ylim(max(len(trials.titles), 1) - 0.5, -0.5)
     crowded = form.width < 5 and len(trials.rates) > 5
-    axes.set_xticks(
-        range(len(trials.rates)), [f"{rate:g}" for rate in trials.rates], rotation=90 if crowded else 0
-    )
+    axes.set_xticks(range(len(trials.rates)), [f"{rate:g}" for rate in trials.rates], rotation=90 if crowded else 0)
     axes.set_yticks(range(len(trials.titles)), trials.titles)
     axes.tick_params(length=0)
     axes.grid(False)
