@@ -61,7 +61,8 @@ def test_one_bad_learning_rate_does_not_hide_the_others():
 def test_times_are_points_with_two_intervals(comparison):
     result = comparison["clouds"]
     (axes,) = draw_chart(chart_times(result)).figure.axes
-    found, row = lines(axes), next(row for row in result.rows if row.name == "adam")
-    assert found["series-1-line"].get_xdata()[0] == row.seconds and "(s)" in axes.get_xlabel()
-    assert found["series-1-bar"].get_ydata()[0] == pytest.approx(max(1 - row.score.high, find_test_axis(result).least))
-    assert found["series-1-width"].get_xdata()[0] <= row.seconds <= found["series-1-width"].get_xdata()[1]
+    found = {gid: (np.asarray(line.get_xdata()), np.asarray(line.get_ydata())) for gid, line in lines(axes).items()}
+    row = next(row for row in result.rows if row.name == "adam")
+    assert found["series-1-line"][0][0] == row.seconds and "(s)" in axes.get_xlabel()
+    assert found["series-1-bar"][1][0] == pytest.approx(max(1 - row.score.high, find_test_axis(result).least))
+    assert found["series-1-width"][0][0] <= row.seconds <= found["series-1-width"][0][1]

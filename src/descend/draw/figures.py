@@ -162,7 +162,7 @@ def _scale_across(axes: Axes, chart: Chart, form: Form) -> None:
     elif across.log:
         axes.set_xscale("log")
         if across.unit and chart.curves:
-            axes.set_xticks(chart.curves[0].x)
+            axes.set_xticks([x for x in chart.curves[0].x if x == int(x)])
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{across.unit}"))
             axes.xaxis.set_minor_locator(NullLocator())
     else:
