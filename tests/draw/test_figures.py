@@ -1,10 +1,13 @@
-import itertools
-
 import numpy as np
 import pytest
 
 from descend.draw import draw_curves, draw_overview, draw_sensitivity
-from descend.draw.figures import spread
+from descend.draw.charts import Across, Chart, chart_times, task_charts
+from descend.draw.figures import draw_chart, list_points
+from descend.draw.pictures import find_places, inline
+from descend.draw.series import ROOM, Axis, Curve, find_axis, find_test_axis
+from descend.draw.style import ALONE, NARROW, WIDE
+from descend.tasks import Metric
 
 
 def lines(axes):
@@ -17,10 +20,10 @@ def test_curves_draw_the_numbers_with_axes_and_units(comparison):
     found = lines(axes)
     finals = result.runs("adam", "final")
     last = sum(1 - r["validation_metrics"][-1] for r in finals) / len(finals)
-    assert np.asarray(found["series-adam-line"].get_ydata())[-1] == pytest.approx(max(last, 1e-3))
-    assert list(found["series-adam-line"].get_xdata()) == [0, 4, 8, 12]
+    assert np.asarray(found["series-1-line"].get_ydata())[-1] == pytest.approx(max(last, find_axis(result).least))
+    assert list(found["series-1-line"].get_xdata()) == [0, 4, 8, 12]
     assert axes.get_xlabel() == "updates" and "accuracy" in axes.get_ylabel() and axes.get_yscale() == "log"
-    assert {c.get_gid() for c in axes.collections} >= {"series-adam-band", "series-sgd-momentum-band"}
+    assert {c.get_gid() for c in axes.collections} >= {"series-0-band", "series-1-band"}
 
 
 def test_sensitivity_marks_the_chosen_rate(comparison):
@@ -28,20 +31,38 @@ def test_sensitivity_marks_the_chosen_rate(comparison):
     (axes,) = draw_sensitivity(result).axes
     found = lines(axes)
     chosen = {row.name: row.lr for row in result.rows}
-    assert np.asarray(found["series-adam-best"].get_xdata())[0] == chosen["adam"]
+    assert np.asarray(found["series-1-best"].get_xdata())[0] == chosen["adam"]
     assert axes.get_xscale() == "log" and "learning rate" in axes.get_xlabel()
-    assert len(found["series-adam-line"].get_xdata()) == 3
+    assert len(found["series-1-line"].get_xdata()) == 3
 
 
 def test_overview_has_two_charts_a_task(comparison):
     assert len(draw_overview(comparison).axes) == 2
 
 
-def test_labels_keep_their_order_and_their_distance():
-    heights = [0.5, 0.1, 0.52, 0.51, 0.9]
-    places = spread(heights, 0.05)
-    ordered = sorted(range(5), key=lambda i: heights[i])
-    assert sorted(range(5), key=lambda i: places[i]) == ordered
-    assert all(b - a >= 0.05 - 1e-9 for a, b in itertools.pairwise(sorted(places)))
-    assert places[1] == 0.1 and places[4] == 0.9
-    assert spread([], 0.05) == []
+def test_every_mark_has_words_and_a_place_inside_the_picture(comparison):
+    for chart in task_charts(comparison["clouds"]):
+        for form in (ALONE, WIDE, NARROW):
+            picture = draw_chart(chart, form)
+            inline(picture.figure, "k", "words")
+            places = find_places(picture)
+            assert len(places) == len(list_points(chart)) > 0
+            assert all(0 <= x <= 72 * form.width and 0 <= y <= 72 * form.height for _, x, y in places)
+
+
+def test_one_bad_learning_rate_does_not_hide_the_others():
+    lower = Metric("loss", lambda o, t: 0.0, higher_is_better=False)
+    curve = Curve("a", "A", 0, [0.1, 1.0], [0.5, 1e6], [0.5, 1e6], [0.5, 1e6])
+    chart = Chart("sensitivity", "t", "s", "c", Across("lr", log=True), Axis(lower, untrained=2.5), [curve])
+    (axes,) = draw_chart(chart).figure.axes
+    assert axes.get_ylim()[1] == pytest.approx(2.5 + ROOM * 2.0)
+
+
+def test_times_are_points_with_two_intervals(comparison):
+    result = comparison["clouds"]
+    (axes,) = draw_chart(chart_times(result)).figure.axes
+    found = {gid: (np.asarray(line.get_xdata()), np.asarray(line.get_ydata())) for gid, line in lines(axes).items()}
+    row = next(row for row in result.rows if row.name == "adam")
+    assert found["series-1-line"][0][0] == row.seconds and "(s)" in axes.get_xlabel()
+    assert found["series-1-bar"][1][0] == pytest.approx(max(1 - row.score.high, find_test_axis(result).least))
+    assert found["series-1-width"][0][0] <= row.seconds <= found["series-1-width"][0][1]

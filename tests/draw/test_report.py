@@ -2,12 +2,16 @@ import json
 
 from descend.draw import write_report
 
+PICTURES = ("curves", "sensitivity", "times", "trials")
+
 
 def test_all_files_are_there_and_the_page_comes_first(comparison, tmp_path):
     written = write_report(comparison, tmp_path / "new")
     names = {str(path.relative_to(tmp_path / "new")) for path in written}
     pictures = {
-        f"{stem}.{ending}" for stem in ("overview", "clouds/curves", "clouds/sensitivity") for ending in ("png", "svg")
+        f"{stem}.{ending}"
+        for stem in ("overview", *(f"clouds/{name}" for name in PICTURES))
+        for ending in ("png", "svg")
     }
     assert names == {"report.html", "summary.json", *pictures}
     assert written[0].name == "report.html" and all(path.stat().st_size > 500 for path in written)

@@ -16,7 +16,7 @@ from descend.cli.progress import show_progress, terminable
 from descend.compare import Campaign, Comparison, Row, Settings, TaskResult, read_comparison
 from descend.compare.protocol import Trial
 from descend.draw import write_report
-from descend.draw.page import show_bytes
+from descend.draw.results_table import show_bytes
 from descend.errors import RecordError, message
 
 DEFAULT_TASKS = ("digits-mlp", "digits-cnn")

@@ -1,188 +1,209 @@
-"""Learning curves with bands, and how much a method minds its learning rate."""
+"""Charts as figures of matplotlib: alone with title and legend, or wide and narrow for the page."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from descend.compare import Comparison, TaskResult
-from descend.draw.series import Axis, Curve, learning_curves, sensitivity_curves
-from descend.draw.style import INK, MUTED, look, styled
+from descend.draw.charts import Chart, chart_curves, chart_sensitivity
+from descend.draw.series import ROOM, Axis, Curve
+from descend.draw.style import ALONE, MUTED, Form, look, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIZE = (6.4, 4.1)
-"""Inches of one chart."""
-LABEL_GAP = 0.05
-"""Least distance between two labels, in heights of the chart."""
+Mark = tuple[int, float, float]
+"""A point that the pointer finds: index of its contender, and its place in the axes' data."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn chart, and where its points are, in the order of :func:`list_points`."""
+
+    figure: Figure
+    marks: Sequence[Mark]
 
 
 def draw_curves(result: TaskResult) -> Figure:
     """Validation metric over the updates of the final runs: mean, and band over seeds."""
-    with styled():
-        figure, axes = _new_figure(1, 1)
-        _fill_curves(axes[0], result)
-        return figure
+    return draw_chart(chart_curves(result)).figure
 
 
 def draw_sensitivity(result: TaskResult) -> Figure:
     """Validation metric over the learning rate in the search: the mean, and a band over its seeds."""
-    with styled():
-        figure, axes = _new_figure(1, 1)
-        _fill_sensitivity(axes[0], result)
-        return figure
+    return draw_chart(chart_sensitivity(result)).figure
 
 
 def draw_overview(comparison: Comparison) -> Figure:
     """Everything in one picture: a row for each task, curves on the left, sensitivity on the right."""
     with styled():
-        figure, axes = _new_figure(len(comparison.results), 2)
-        for row, result in enumerate(comparison.results):
-            _fill_curves(axes[2 * row], result)
-            _fill_sensitivity(axes[2 * row + 1], result)
+        from matplotlib.figure import Figure
+
+        rows = len(comparison.results)
+        figure = Figure(figsize=(ALONE.width * 2, ALONE.height * rows), layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
+        axes = figure.subplots(rows, 2, squeeze=False)
+        for (left, right), result in zip(axes, comparison.results, strict=True):
+            _fill(left, chart_curves(result), ALONE)
+            _fill(right, chart_sensitivity(result), ALONE)
         return figure
 
 
-def _new_figure(rows: int, columns: int) -> tuple[Figure, Sequence[Axes]]:
-    from matplotlib.figure import Figure
+def draw_chart(chart: Chart, form: Form = ALONE) -> Picture:
+    """A chart in one form."""
+    with styled(form.text):
+        from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(SIZE[0] * columns, SIZE[1] * rows), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
-    axes = figure.subplots(rows, columns, squeeze=False)
-    return figure, list(axes.flat)
-
-
-def _fill_curves(axes: Axes, result: TaskResult) -> None:
-    axis, curves = learning_curves(result)
-    axes.set_title(f"{result.task.name}: learning curves at the chosen learning rate")
-    _fill(axes, axis, curves)
-    axes.set_xlabel("updates")
-    axes.set_xlim(0, result.protocol.steps)
-    if axis.target is not None:
-        axes.axhline(axis.target, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
-        axes.annotate("target", (0, axis.target), xytext=(3, 3), textcoords="offset points", color=MUTED, fontsize=8.5)
-    _label_ends(axes, curves)
+        figure = Figure(figsize=(form.width, form.height), layout="constrained")
+        _fill(figure.subplots(), chart, form)
+        marks = [
+            (-1 if chart.legend else curve.index, curve.x[i], height)
+            for curve in chart.curves
+            for i, height in enumerate(chart.axis.clip(curve.mean))
+        ]
+        return Picture(figure, marks)
 
 
-def _fill_sensitivity(axes: Axes, result: TaskResult) -> None:
-    axis, curves = sensitivity_curves(result)
-    axes.set_title(f"{result.task.name}: sensitivity to the learning rate")
-    axes.set_xscale("log")
-    _fill(axes, axis, curves, markers=True)
-    for curve in curves:
-        style = look(curve.index)
-        for x, y, lost in zip(curve.x, curve.mean, curve.lost, strict=True):
-            if lost:
-                axes.plot([x], [y], marker="x", color=style.color, markersize=7, gid=f"series-{curve.name}-lost")
-            if x == curve.chosen:
-                axes.plot(
-                    [x],
-                    [y],
-                    "o",
-                    color=style.color,
-                    fillstyle="none",
-                    markersize=11,
-                    gid=f"series-{curve.name}-best",
-                )
-    axes.set_xlabel("learning rate (ring: chosen, cross: runs diverged)")
-    if curves:
-        axes.legend(fontsize=8.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.16), handlelength=2.6)
+def list_points(chart: Chart) -> list[str]:
+    """What the pointer is told at each mark."""
+    return [chart.describe(curve, i) for curve in chart.curves for i in range(len(curve.x))]
 
 
-def _fill(axes: Axes, axis: Axis, curves: Sequence[Curve], markers: bool = False) -> None:
-    for curve in curves:
-        style = look(curve.index)
-        gid = f"series-{curve.name}"
+def _fill(axes: Axes, chart: Chart, form: Form) -> None:
+    for curve in chart.curves:
+        _draw_curve(axes, chart, curve)
+    if not chart.curves:
+        axes.text(0.5, 0.5, "no finished runs yet", transform=axes.transAxes, ha="center", color=MUTED)
+    _scale_across(axes, chart, form)
+    _scale_up(axes, chart)
+    if chart.axis.target is not None and chart.curves:
+        axes.axhline(chart.axis.target, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
+        axes.annotate(
+            "target",
+            (1, chart.axis.target),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 3),
+            textcoords="offset points",
+            ha="right",
+            color=MUTED,
+            fontsize=form.text - 0.5,
+        )
+    if form.alone:
+        axes.set_title(chart.heading)
+    if chart.curves and (form.alone or chart.legend):
+        longest = max(len(curve.title) for curve in chart.curves)
+        columns = max(1, min(4, int(form.width * 9 / (longest + 6))))
+        axes.legend(
+            fontsize=form.text - 1,
+            ncols=columns,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.5 / form.height),
+            handlelength=2.8,
+        )
+
+
+def _draw_curve(axes: Axes, chart: Chart, curve: Curve) -> None:
+    style, kind = look(curve.index), "group" if chart.legend else "series"
+    gid = f"{kind}-{curve.index}"
+    mean, low, high = chart.axis.clip(curve.mean), chart.axis.clip(curve.low), chart.axis.clip(curve.high)
+    if chart.joined:
         axes.fill_between(
             curve.x,
-            curve.low,
-            curve.high,
+            low,
+            high,
+            step="post" if chart.stepped else None,
             color=style.color,
             alpha=0.1,
             linewidth=0,
             gid=f"{gid}-band",
             zorder=1.5,
         )
+    else:
+        axes.plot([curve.x[0]] * 2, [low[0], high[0]], color=style.color, linewidth=1.2, alpha=0.6, gid=f"{gid}-bar")
         axes.plot(
-            curve.x,
-            curve.mean,
-            color=style.color,
-            linestyle=style.dash,
-            marker=style.marker if markers else None,
-            markersize=4,
-            label=curve.title,
-            gid=f"{gid}-line",
+            [curve.x_low[0], curve.x_high[0]], mean * 2, color=style.color, linewidth=1.2, alpha=0.6, gid=f"{gid}-width"
         )
-    if not curves:
-        axes.text(0.5, 0.5, "no finished runs yet", transform=axes.transAxes, ha="center", color=MUTED)
-    elif axis.log:
-        _use_log_scale(axes, axis, curves)
+    axes.plot(
+        curve.x,
+        mean,
+        color=style.color,
+        drawstyle="steps-post" if chart.stepped else "default",
+        linestyle=style.dash if chart.joined else "none",
+        marker=style.marker if chart.markers else None,
+        markersize=4.5 if chart.joined else 8,
+        label=curve.title,
+        gid=f"{gid}-line",
+    )
+    if curve.lost:
+        gone = [(x, y) for x, y, lost in zip(curve.x, mean, curve.lost, strict=True) if lost]
+        axes.plot(*_columns(gone), "x", color=style.color, markersize=9, markeredgewidth=1.8, gid=f"{gid}-lost")
+    if curve.chosen is not None:
+        best = [(x, y) for x, y in zip(curve.x, mean, strict=True) if x == curve.chosen]
+        axes.plot(*_columns(best), "o", color=style.color, fillstyle="none", markersize=12, gid=f"{gid}-best")
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _scale_across(axes: Axes, chart: Chart, form: Form) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+    across = chart.across
+    axes.set_xlabel(across.label)
+    if across.names:
+        axes.set_xticks(range(len(across.names)), across.names)
+        axes.set_xlim(-0.3, len(across.names) - 0.7)
+    elif chart.name == "curves" and chart.curves:
+        axes.set_xlim(0, max(curve.x[-1] for curve in chart.curves))
+    elif across.log:
+        axes.set_xscale("log")
+        if across.unit and chart.curves:
+            axes.set_xticks([x for x in chart.curves[0].x if x == int(x)])
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}{across.unit}"))
+            axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5 if form.width < 5 else 8))
+
+
+def _scale_up(axes: Axes, chart: Chart) -> None:
+    from matplotlib.ticker import FuncFormatter
+
+    axis = chart.axis
     axes.set_ylabel(axis.label)
+    if axis.log and chart.curves:
+        _use_log_scale(axes, axis, chart.curves)
+    elif axis.metric is None:
+        axes.set_ylim(-0.04, 1.04)
+    elif axis.untrained is not None and chart.curves:
+        _cut_off(axes, axis, chart.curves)
+    if not axis.log and (axis.metric is None or axis.metric.percent):
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
+
+
+def _cut_off(axes: Axes, axis: Axis, curves: Sequence[Curve]) -> None:
+    """Show little of what is worse than the untrained model: one bad learning rate would hide all others."""
+    assert axis.metric is not None and axis.untrained is not None
+    values = [value for curve in curves for value in curve.mean]
+    best = max(values) if axis.metric.higher_is_better else min(values)
+    beyond = axis.untrained + ROOM * (axis.untrained - best)
+    low, high = axes.get_ylim()
+    if axis.metric.higher_is_better and low < beyond < best:
+        axes.set_ylim(bottom=beyond)
+    elif not axis.metric.higher_is_better and high > beyond > best:
+        axes.set_ylim(top=beyond)
 
 
 def _use_log_scale(axes: Axes, axis: Axis, curves: Sequence[Curve]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_yscale("log")
-    values = [value for curve in curves for value in (*curve.low, *curve.high)]
-    axes.set_ylim(min(values) * 0.85, max(values) * 1.1)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: axis.tick(value)))
+    values = axis.clip([value for curve in curves for value in (*curve.mean, *curve.low, *curve.high)])
+    low, high = min(values) * 0.85, min(max(values) * 1.1, 1.05)
+    axes.set_ylim(low, high)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low > 4 else (1, 1.5, 2, 3, 4, 5, 6, 8)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: axis.tick(round(value, 6))))
     axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _label_ends(axes: Axes, curves: Sequence[Curve]) -> None:
-    """Write each name at the end of its line, moved apart where lines end together."""
-    drawn = [curve for curve in curves if len(curve.x)]
-    if not drawn:
-        return
-    to_height: Any = axes.transData + axes.transAxes.inverted()
-    heights = [float(to_height.transform((curve.x[-1], curve.mean[-1]))[1]) for curve in drawn]
-    for curve, height, place in zip(drawn, heights, spread(heights, LABEL_GAP), strict=True):
-        style = look(curve.index)
-        axes.annotate(
-            curve.title,
-            xy=(1.0, height),
-            xytext=(1.06, place),
-            xycoords="axes fraction",
-            textcoords="axes fraction",
-            color=INK,
-            fontsize=9,
-            va="center",
-            annotation_clip=False,
-            gid=f"series-{curve.name}-label",
-            arrowprops={
-                "arrowstyle": "-",
-                "color": style.color,
-                "linewidth": 1.2,
-                "shrinkA": 2,
-                "shrinkB": 0,
-                "relpos": (0, 0.5),
-            },
-        )
-
-
-def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Places at least ``gap`` apart, in the same order, as close to ``heights`` as that allows."""
-    order = sorted(range(len(heights)), key=lambda i: heights[i])
-    blocks: list[tuple[float, list[int]]] = []  # (place of the middle, members from below)
-    for i in order:
-        blocks.append((heights[i], [i]))
-        while len(blocks) > 1 and _overlap(blocks[-2], blocks[-1], gap):
-            (_, above), (_, below) = blocks.pop(), blocks.pop()
-            members = below + above
-            blocks.append((math.fsum(heights[m] for m in members) / len(members), members))
-    places = [0.0] * len(heights)
-    for middle, members in blocks:
-        for rank, i in enumerate(members):
-            places[i] = middle + (rank - (len(members) - 1) / 2) * gap
-    return places
-
-
-def _overlap(below: tuple[float, list[int]], above: tuple[float, list[int]], gap: float) -> bool:
-    top = below[0] + len(below[1]) * gap / 2
-    bottom = above[0] - len(above[1]) * gap / 2
-    return bottom < top - 1e-12

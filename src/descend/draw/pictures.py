@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from descend.draw.figures import Picture
 from descend.draw.style import GRID, INK, LIGHT, MUTED, styled
 
 if TYPE_CHECKING:
@@ -52,12 +53,28 @@ def inline(figure: Figure, key: str, alt: str) -> str:
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    # Parts that the page hides and lights up: many may belong to one contender, so they are no ids.
+    text = re.sub(r'\bid="(series|group)-(\d+)-(\w+)"', r'data-\1="\2" data-part="\3"', text)
     text = re.sub(r'\bid="', f'id="{key}-', text)
     text = re.sub(r'href="#', f'href="#{key}-', text)
     text = re.sub(r"url\(#", f"url(#{key}-", text)
+    # Hundredths of a point are finer than any screen; labels are text, not attributes, and keep their digits.
+    text = re.sub(r'"[^"<>]*"', lambda found: re.sub(r"(\d\.\d{2})\d+", r"\1", found[0]), text)
     for color, variable in VARIABLES.items():
         text = text.replace(color, variable)
     # The size comes from the page; the view box keeps the proportions.
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
     return text.replace("<svg", f'<svg role="img" aria-label="{escape(alt, quote=True)}"', 1).strip()
+
+
+def find_places(picture: Picture) -> list[list[float]]:
+    """Contender, x and y of each mark in the view box of the picture's SVG; call it after the picture was drawn."""
+    figure = picture.figure
+    (axes,) = figure.axes
+    scale, height = 72 / figure.dpi, 72 * figure.get_figheight()
+    places: list[list[float]] = []
+    for index, x, y in picture.marks:
+        across, up = axes.transData.transform((x, y))
+        places.append([index, round(across * scale, 1), round(height - up * scale, 1)])
+    return places

@@ -6,8 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from descend.compare.range_test import RangeTest
-from descend.draw.figures import SIZE
-from descend.draw.style import INK, LIGHT, MUTED, styled
+from descend.draw.style import ALONE, INK, LIGHT, MUTED, styled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,15 +20,13 @@ def draw_range(test: RangeTest, title: str = "Learning-rate range test") -> Figu
     from matplotlib.figure import Figure
 
     with styled():
-        figure = Figure(figsize=SIZE, layout="constrained")
+        figure = Figure(figsize=(ALONE.width, ALONE.height), layout="constrained")
         axes = figure.subplots()
         seen = [(lr, loss) for lr, loss in zip(test.lrs, test.losses, strict=True) if math.isfinite(loss)]
         lrs = [lr for lr, _ in seen]
         axes.plot(lrs, [loss for _, loss in seen], color=MUTED, linewidth=0.8, alpha=0.6, label="each update")
         axes.plot(lrs, test.smoothed, color=LIGHT[0], label="smoothed", gid="series-smoothed")
-        for style, (name, lr) in zip(
-            ((0, (1, 2)), (0, (4, 2)), (0, (6, 2, 1, 2))), test.estimates.items(), strict=True
-        ):
+        for style, (name, lr) in zip(DASHES, test.estimates.items(), strict=True):
             if lr is not None:
                 axes.axvline(lr, color=MUTED, linewidth=1, linestyle=style, label=f"{name}: {lr:.2g}")
         if test.lr is not None:

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from descend.compare import Comparison
 from descend.compare.records import write_atomically
-from descend.draw.figures import draw_curves, draw_overview, draw_sensitivity
+from descend.draw.charts import chart_profiles, task_charts
+from descend.draw.figures import draw_chart, draw_overview
 from descend.draw.page import render_page
 from descend.draw.pictures import save
+from descend.draw.trials import draw_trials, map_trials
 
 
 def write_report(comparison: Comparison, folder: Path) -> list[Path]:
@@ -15,24 +17,29 @@ def write_report(comparison: Comparison, folder: Path) -> list[Path]:
 
     Args:
         comparison: complete or not.
-        folder: where they go: ``report.html``, ``overview.png`` and ``.svg``, ``summary.json``, and for
-            each task ``curves`` and ``sensitivity`` in its own folder.
+        folder: where they go: ``report.html``, ``summary.json``, ``overview`` and, over several tasks with targets,
+            ``profiles``; in a folder for each task ``curves``, ``sensitivity``, ``times``, ``trials``, and for each
+            setting that was varied ``sweep-NAME``. Pictures are written as .png and .svg.
 
     Returns:
         the files, the page first.
 
     Raises:
-        MissingExtraError: matplotlib or jinja2 is not installed.
+        MissingExtraError: matplotlib, jinja2 or latex2mathml is not installed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     page, summary = folder / "report.html", folder / "summary.json"
-    pictures = {r.task.name: (draw_curves(r), draw_sensitivity(r)) for r in comparison.results}
-    write_atomically(page, render_page(comparison, pictures))
+    write_atomically(page, render_page(comparison))
     write_atomically(summary, json.dumps(comparison.to_data(), indent=2, allow_nan=False) + "\n")
     written = [page, summary, *save(draw_overview(comparison), folder / "overview")]
+    profiles = chart_profiles(comparison)
+    if profiles is not None:
+        written += save(draw_chart(profiles).figure, folder / profiles.name)
     for result in comparison.results:
         own = folder / result.task.name
         own.mkdir(exist_ok=True)
-        for picture, name in zip(pictures[result.task.name], ("curves", "sensitivity"), strict=True):
-            written += save(picture, own / name)
+        for chart in task_charts(result):
+            written += save(draw_chart(chart).figure, own / chart.name)
+        trials = map_trials(result)
+        written += save(draw_trials(trials).figure, own / trials.name)
     return written

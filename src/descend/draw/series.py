@@ -1,4 +1,4 @@
-"""The numbers behind the charts, ready to be drawn or shown as a table."""
+"""The numbers behind the charts, ready to be drawn, told at the pointer or shown as a table."""
 
 import math
 from collections.abc import Sequence
@@ -9,24 +9,36 @@ from descend.compare.protocol import Record
 from descend.tasks import Metric
 
 LEAST_ERROR = 1e-3
-"""Errors below are drawn here: a logarithmic axis has no zero."""
+"""Errors below are drawn here where nothing finer was seen: a logarithmic axis has no zero."""
+ROOM = 0.15
+"""How far beyond the untrained model an axis reaches, as a share of what training gains."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """The vertical axis of a chart of metrics.
+    """The vertical axis of a chart.
 
     A share of correct answers is drawn as an error rate on a logarithmic axis, on which 96 and 98 % are as
     far apart as 60 and 80 %; every other metric as it is.
+
+    Attributes:
+        metric: what is drawn; None for plain shares, from 0 to 1.
+        part: of the data, or another word before the metric's name.
+        target: what counts as trained, as it is drawn.
+        least: where an error of zero is drawn.
+        untrained: the mean of the untrained models as it is drawn; what is much worse is cut off.
     """
 
-    metric: Metric
-    target: float | None
+    metric: Metric | None
+    part: str = "validation"
+    target: float | None = None
+    least: float = LEAST_ERROR
+    untrained: float | None = None
 
     @property
     def as_error(self) -> bool:
         """Whether one minus the metric is drawn."""
-        return self.metric.percent and self.metric.higher_is_better
+        return self.metric is not None and self.metric.percent and self.metric.higher_is_better
 
     @property
     def log(self) -> bool:
@@ -36,22 +48,38 @@ class Axis:
     @property
     def label(self) -> str:
         """Name and unit."""
+        if self.metric is None:
+            return self.part
         if self.as_error:
-            return f"validation error (100 % − {self.metric.name})"
-        return f"validation {self.metric.name}" + (" (%)" if self.metric.percent else "")
+            return f"{self.part} error (100 % − {self.metric.name})"
+        return f"{self.part} {self.metric.name}" + (" (%)" if self.metric.percent else "")
 
     def place(self, value: float) -> float:
-        """Where a value of the metric is drawn."""
-        return max(1 - value, LEAST_ERROR) if self.as_error else value
+        """A value of the metric as it is drawn."""
+        return 1 - value if self.as_error else value
 
     def tick(self, value: float) -> str:
         """The text at a tick."""
-        return f"{100 * value:g} %" if self.metric.percent else f"{value:g}"
+        return f"{100 * value:g} %" if self.metric is None or self.metric.percent else f"{value:g}"
+
+    def show(self, place: float) -> str:
+        """The metric's value at a place, for people."""
+        if self.metric is None:
+            return f"{100 * place:.0f} %"
+        return self.metric.show(1 - place if self.as_error else place)
+
+    def clip(self, places: Sequence[float]) -> list[float]:
+        """The places with every zero of a logarithmic axis at its least value."""
+        return [max(place, self.least) for place in places] if self.log else list(places)
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One contender in one chart; ``low`` and ``high`` are the least and greatest of its seeds."""
+    """One contender in one chart; ``low`` and ``high`` bound its band, ``band`` says what that is.
+
+    ``index`` is the contender's place in the comparison, which decides how it looks. ``x_low`` and ``x_high`` are
+    the ends of horizontal bars, where a chart has them.
+    """
 
     name: str
     title: str
@@ -62,13 +90,36 @@ class Curve:
     high: Sequence[float]
     lost: Sequence[bool] = ()
     chosen: float | None = None
+    band: str = "seeds"
+    x_low: Sequence[float] = ()
+    x_high: Sequence[float] = ()
 
 
-def learning_curves(result: TaskResult) -> tuple[Axis, list[Curve]]:
+def find_axis(result: TaskResult) -> Axis:
+    """The axis of the validation metric of a task."""
+    plain, target = Axis(result.task.score), result.protocol.target
+    own = [r for r in result.records if r["validation_metrics"]]
+    first = [plain.place(r["validation_metrics"][0]) for r in own]
+    errors = [e for r in own for v in r["validation_metrics"] if (e := plain.place(v)) > 1e-12]
+    return Axis(
+        result.task.score,
+        target=None if target is None else plain.place(target),
+        least=max(LEAST_ERROR, min(errors, default=0.0) / 2) if plain.log else LEAST_ERROR,
+        untrained=math.fsum(first) / len(first) if first else None,
+    )
+
+
+def find_test_axis(result: TaskResult) -> Axis:
+    """The axis of the test metric of a task's final runs."""
+    axis = Axis(result.task.score, "test")
+    errors = [axis.place(row.score.mean) for row in result.rows if row.score is not None]
+    least = min((e for e in errors if e > 1e-12), default=0.0) / 4
+    return Axis(result.task.score, "test", least=max(LEAST_ERROR, least))
+
+
+def learning_curves(result: TaskResult) -> list[Curve]:
     """One curve a contender, over the final runs that did not diverge."""
-    target = result.protocol.target
-    axis = Axis(result.task.score, None)
-    axis = Axis(result.task.score, None if target is None else axis.place(target))
+    axis = find_axis(result)
     curves: list[Curve] = []
     for index, contender in enumerate(result.contenders):
         runs = [r for r in result.runs(contender.name, "final") if not r["diverged"]]
@@ -76,25 +127,59 @@ def learning_curves(result: TaskResult) -> tuple[Axis, list[Curve]]:
             steps = runs[0]["steps"]
             columns = [[axis.place(r["validation_metrics"][i]) for r in runs] for i in range(len(steps))]
             curves.append(_curve(contender.name, contender.title, index, steps, columns))
-    return axis, curves
+    return curves
 
 
-def sensitivity_curves(result: TaskResult) -> tuple[Axis, list[Curve]]:
+def sensitivity_curves(result: TaskResult) -> list[Curve]:
     """One curve a contender, over the learning rates of its search; diverged runs count as untrained."""
-    axis = Axis(result.task.score, None)
+    axis = find_axis(result)
     chosen = {row.name: row.lr for row in result.rows}
     curves: list[Curve] = []
     for index, contender in enumerate(result.contenders):
-        by_lr: dict[float, list[Record]] = {}
-        for record in result.runs(contender.name, "search"):
-            by_lr.setdefault(record["lr"], []).append(record)
+        by_lr = search_by_rate(result, contender.name)
         if by_lr:
-            lrs = sorted(by_lr)
-            columns = [[axis.place(r["validation_metric"]) for r in by_lr[lr]] for lr in lrs]
-            lost = [any(r["diverged"] for r in by_lr[lr]) for lr in lrs]
+            columns = [[axis.place(r["validation_metric"]) for r in runs] for runs in by_lr.values()]
+            lost = [any(r["diverged"] for r in runs) for runs in by_lr.values()]
             name = contender.name
-            curves.append(_curve(name, contender.title, index, lrs, columns, lost, chosen.get(name)))
-    return axis, curves
+            curves.append(_curve(name, contender.title, index, list(by_lr), columns, lost, chosen.get(name)))
+    return curves
+
+
+def search_by_rate(result: TaskResult, contender: str) -> dict[float, list[Record]]:
+    """The search runs of a contender by learning rate, from the smallest."""
+    by_lr: dict[float, list[Record]] = {}
+    for record in result.runs(contender, "search"):
+        by_lr.setdefault(record["lr"], []).append(record)
+    return dict(sorted(by_lr.items()))
+
+
+def time_points(result: TaskResult) -> list[Curve]:
+    """One point a contender: seconds of a final run and the test metric, with the interval over seeds."""
+    axis = find_test_axis(result)
+    rows = {row.name: row for row in result.rows}
+    points: list[Curve] = []
+    for index, contender in enumerate(result.contenders):
+        row = rows[contender.name]
+        seconds = [r["seconds"] for r in result.runs(contender.name, "final") if not r["diverged"]]
+        if row.score is None or row.seconds is None:
+            continue
+        bounds = [row.score.mean] if row.score.count == 1 else [row.score.low, row.score.high]
+        ends = sorted(map(axis.place, bounds))
+        points.append(
+            Curve(
+                contender.name,
+                contender.title,
+                index,
+                [row.seconds],
+                [axis.place(row.score.mean)],
+                [ends[0]],
+                [ends[-1]],
+                band="95 % interval",
+                x_low=[min(seconds)],
+                x_high=[max(seconds)],
+            )
+        )
+    return points
 
 
 def _curve(

@@ -70,6 +70,25 @@ SETTINGS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
+class Form:
+    """How large a picture is, in inches, and whether it stands alone, with title and legend.
+
+    Text has the same size in every form, so that a picture on a phone is read as easily as on a laptop.
+    """
+
+    name: str
+    width: float
+    height: float
+    alone: bool = False
+    text: float = 8.5
+
+
+ALONE = Form("alone", 6.4, 4.6, alone=True, text=10)
+WIDE = Form("wide", 6.0, 3.5)
+NARROW = Form("narrow", 3.8, 3.1)
+
+
+@dataclass(frozen=True)
 class Look:
     """How one contender is drawn in every picture."""
 
@@ -85,13 +104,16 @@ def look(index: int) -> Look:
         index % len(LIGHT),
         LIGHT[index % len(LIGHT)],
         DASHES[index % len(DASHES)],
-        MARKERS[index % len(MARKERS)],
+        MARKERS[(index + index // len(LIGHT)) % len(MARKERS)],
     )
 
 
 @contextmanager
-def styled() -> Iterator[None]:
+def styled(text: float = 10) -> Iterator[None]:
     """Our settings of matplotlib, and the caller's again afterwards.
+
+    Args:
+        text: size of letters, in points.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -100,5 +122,5 @@ def styled() -> Iterator[None]:
         import matplotlib
     except ImportError as error:
         raise missing_extra("matplotlib", "bench", "Drawing") from error
-    with matplotlib.rc_context(cast(Any, SETTINGS)):
+    with matplotlib.rc_context(cast(Any, {**SETTINGS, "font.size": text, "axes.titlesize": text + 1})):
         yield
