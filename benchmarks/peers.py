@@ -75,7 +75,7 @@ def _find_kozistr(name: str, params: Params) -> Iterator[tuple[str, Step]]:
 def _find_heavyball(name: str, params: Params) -> Iterator[tuple[str, Step]]:
     if name not in _HEAVYBALL or not _installed("heavyball"):
         return
-    import heavyball
+    import heavyball  # pyright: ignore[reportMissingImports]
 
     yield "heavyball", getattr(heavyball, _HEAVYBALL[name])(params, lr=LR).step
 
@@ -83,8 +83,8 @@ def _find_heavyball(name: str, params: Params) -> Iterator[tuple[str, Step]]:
 def _find_optax(name: str, params: Params) -> Iterator[tuple[str, Step]]:
     if name not in _OPTAX | _OPTAX_CONTRIB or not _installed("optax"):
         return
-    import optax
-    import optax.contrib
+    import optax  # pyright: ignore[reportMissingImports]
+    import optax.contrib  # pyright: ignore[reportMissingImports]
 
     make = getattr(optax, _OPTAX[name]) if name in _OPTAX else getattr(optax.contrib, _OPTAX_CONTRIB[name])
     yield "optax", _jit(make(learning_rate=LR), params)
@@ -92,8 +92,8 @@ def _find_optax(name: str, params: Params) -> Iterator[tuple[str, Step]]:
 
 def _jit(transformation: Any, params: Params) -> Callable[[], None]:
     """An optax step as a training loop would have it: one compiled call that may write over what it is given."""
-    import jax
-    import optax
+    import jax  # pyright: ignore[reportMissingImports]
+    import optax  # pyright: ignore[reportMissingImports]
 
     def update(values: Any, state: Any, grads: Any) -> Any:
         moves, state = transformation.update(grads, state, values)
