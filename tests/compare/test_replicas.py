@@ -70,6 +70,15 @@ def test_a_convolution_and_batch_norm_with_running_statistics_are_the_same_too()
         assert other["validation_losses"] == pytest.approx(one["validation_losses"], rel=1e-9)
 
 
+def test_a_large_validation_part_is_looked_at_in_pieces(monkeypatch):
+    monkeypatch.setattr("descend.compare.replicas.ROWS_AT_ONCE", 100)
+    sgd = Contender("sgd", "SGD", "SGD", (0.1,))
+    alone, together = both(DIGITS, sgd, plan(DIGITS, sgd, sgd.lrs, (0, 1)))
+    for one, other in zip(alone, together, strict=True):
+        assert other["validation_metrics"] == one["validation_metrics"]
+        assert other["validation_losses"] == pytest.approx(one["validation_losses"], rel=1e-9)
+
+
 def test_a_replica_that_diverges_is_dropped_and_the_others_do_not_notice():
     task = double(replace(CLOUDS, steps=60, evaluate_every=20))
     sgd = Contender("sgd", "SGD", "SGD", (0.1, 1e30))

@@ -55,10 +55,10 @@ def test_all_contenders_start_from_the_same_model_and_see_the_same_batches():
 def test_the_search_never_reads_the_test_part():
     @dataclass(frozen=True)
     class Sealed:
-        def __len__(self):
+        def pieces(self, rows=0):
             raise AssertionError("the test part was read")
 
-        inputs = targets = property(__len__)
+        inputs = targets = property(pieces)
 
     loaded = CLOUDS.load()
     sealed = Data(loaded.train, loaded.validation, Sealed())

@@ -20,7 +20,8 @@ from descend.compare.runs import Run, state_bytes
 from descend.lang.fold import build_program
 from descend.lang.weave import default_structure
 from descend.optim.optimizer import Optimizer
-from descend.tasks import Data, Part, Task
+from descend.tasks import Data, Evaluation, Part, Task
+from descend.tasks.task import ROWS_AT_ONCE
 
 MOST = 24
 """Replicas trained together at most: from here on a step takes as long a replica (measured on both digits tasks)."""
@@ -82,9 +83,11 @@ class Replicas:
             before = perf_counter()
             optimizer.step()
             end = perf_counter()
+            due = self.runs[going[0]].looks_at(len(self.runs[going[0]].losses) + 1)
+            found = self.evaluate() if due else [None] * len(self.runs)
             for k, loss in zip(going, losses[going].tolist(), strict=True):
                 self.runs[k].add_time((end - begin) / len(going), (end - before) / len(going))
-                self.runs[k].note(loss)
+                self.runs[k].note(loss, found[k])
                 if not self.runs[k].goes_on:
                     records[k] = self._finish(k, optimizer)
             going = [k for k in going if k not in records]
@@ -107,15 +110,34 @@ class Replicas:
                 self._give_gradients(k)
         return losses.detach()
 
+    @torch.no_grad()
+    def evaluate(self) -> list[Evaluation]:
+        """What every replica reaches on the validation part."""
+        part = self.data.validation
+        self._one.eval()
+        answer = torch.vmap(self._answer, in_dims=(0, None))
+        outputs = torch.cat([answer(self._stacks, piece.inputs) for piece in part.pieces(ROWS_AT_ONCE)], dim=1)
+        self._one.train()
+        return [self.task.judge(own, part) for own in outputs]
+
     def _lose(self, values: list[Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
-        """The task's loss of one replica; its values stand in for the parameters and buffers of one model.
+        """The task's loss of one replica."""
+        self._become(values)
+        return self.task.batch_loss(self._one, Part(inputs, targets)).reshape(())
+
+    def _answer(self, values: list[Tensor], inputs: Tensor) -> Tensor:
+        """The outputs of one replica."""
+        self._become(values)
+        return self._one(inputs)
+
+    def _become(self, values: list[Tensor]) -> None:
+        """Let a replica's values stand in for the parameters and buffers of one model.
 
         ``torch.func.functional_call`` does the same with checks that cost a fifth of the step on a small model.
         """
         for slots, value in zip(self._slots, values, strict=True):
             for table, name in slots:
                 table[name] = value
-        return self.task.batch_loss(self._one, Part(inputs, targets)).reshape(())
 
     def _give_gradients(self, k: int) -> None:
         """Point a replica's parameters at their rows of the stacked gradients, which stay where they are."""
@@ -168,13 +190,16 @@ def find_obstacle(task: Task, data: Data) -> str | None:
             return "it clips the norm of one model's gradients"
         if task.experience is not None:
             return "each model gains experience of its own"
+        if task.predict is not None:
+            return "its predictions are made by a function of its own"
         trials = [Trial(task.name, "", "", 1.0, seed, "search") for seed in (0, 1)]
         nobody = Contender("probe", "probe", "SGD", (1.0,))
         try:
             expected = [_probe_alone(Run(task, data, nobody, trial)) for trial in trials]
             runs = [Run(task, data, nobody, trial) for trial in trials]
-            losses = Replicas(runs).backward(range(2)).tolist()
-            found = [_read(run.model, loss) for run, loss in zip(runs, losses, strict=True)]
+            replicas = Replicas(runs)
+            losses, looks = replicas.backward(range(2)).tolist(), replicas.evaluate()
+            found = [_read(run.model, loss, look) for run, loss, look in zip(runs, losses, looks, strict=True)]
         except Exception as error:  # whatever a model does that cannot be mapped over replicas
             return f"its model cannot be mapped over replicas ({type(error).__name__})"
         if not all(map(_agree, expected, found)):
@@ -185,12 +210,12 @@ def find_obstacle(task: Task, data: Data) -> str | None:
 def _probe_alone(run: Run) -> list[Tensor]:
     loss = run.task.batch_loss(run.model, next(run.task.batches(run.data.train, run.trial.seed)))
     loss.backward()
-    return _read(run.model, float(loss.detach()))
+    return _read(run.model, float(loss.detach()), run.task.evaluate(run.model, run.data.validation))
 
 
-def _read(model: nn.Module, loss: float) -> list[Tensor]:
+def _read(model: nn.Module, loss: float, look: Evaluation) -> list[Tensor]:
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]
-    return [torch.tensor(loss), *gradients, *(b.detach() for b in model.buffers())]
+    return [torch.tensor(loss), torch.tensor(look.loss), *gradients, *(b.detach() for b in model.buffers())]
 
 
 def _agree(expected: Sequence[Tensor], found: Sequence[Tensor]) -> bool:

@@ -108,14 +108,23 @@ class Run:
             self.optimizer_seconds += step
             self.seconds += whole
 
-    def note(self, loss: float) -> None:
-        """An update has been done, at this training loss: see whether the run is lost, look where it is time."""
+    def note(self, loss: float, evaluation: Evaluation | None = None) -> None:
+        """An update has been done: see whether the run is lost, look where it is time.
+
+        Args:
+            loss: of training.
+            evaluation: what the look finds, where it has been taken already.
+        """
         self.losses.append(loss)
         step = len(self.losses)
         if self.is_lost(step):
             self.diverge(step)
-        elif step % self.task.interval == 0 or step == self.task.steps:
-            self.look(step)
+        elif self.looks_at(step):
+            self.look(step, evaluation)
+
+    def looks_at(self, step: int) -> bool:
+        """Whether the validation part is looked at after so many updates."""
+        return step % self.task.interval == 0 or step == self.task.steps
 
     def is_lost(self, step: int) -> bool:
         """Whether the run has diverged.
@@ -139,10 +148,11 @@ class Run:
         blown_up = max(self.losses) > first + (BLOWN_UP - 1) * abs(first)
         return late and blown_up and typical > first - RECOVERED * abs(first)
 
-    def look(self, step: int) -> None:
-        """Evaluate on the validation part."""
-        with find_evaluation(self.optimizer):
-            evaluation = self.task.evaluate(self.model, self.data.validation)
+    def look(self, step: int, evaluation: Evaluation | None = None) -> None:
+        """Evaluate on the validation part, unless that has been done, and note what is found."""
+        if evaluation is None:
+            with find_evaluation(self.optimizer):
+                evaluation = self.task.evaluate(self.model, self.data.validation)
         if not math.isfinite(evaluation.loss):
             self.diverge(step)
             return

@@ -36,6 +36,13 @@ class Part:
 
         return Part(transform(self.inputs, take), transform(self.targets, take))
 
+    def pieces(self, rows: int) -> Iterator["Part"]:
+        """The examples in order, at most so many at a time."""
+        if len(self) <= rows:
+            yield self
+            return
+        yield from map(self.batch, torch.arange(len(self)).split(rows))
+
 
 def transform(rows: Any, change: Callable[[Any], Any]) -> Any:
     """The same tuples and dictionaries with every leaf changed."""

@@ -185,15 +185,14 @@ class Task:
         training = model.training
         model.eval()
         outputs = self._outputs(model, part)
-        loss = float(self.loss(outputs, part.targets))
-        metric = float(self.score.compute(outputs, part.targets))
         model.train(training)
-        return Evaluation(loss, metric)
+        return self.judge(outputs, part)
+
+    def judge(self, outputs: Tensor, part: Part) -> Evaluation:
+        """Loss and metric of a model's outputs on a whole part."""
+        return Evaluation(float(self.loss(outputs, part.targets)), float(self.score.compute(outputs, part.targets)))
 
     def _outputs(self, model: nn.Module, part: Part) -> Tensor:
         if self.predict is not None:
             return self.predict(model, part)
-        if len(part) <= ROWS_AT_ONCE:
-            return model(part.inputs)
-        pieces = torch.arange(len(part)).split(ROWS_AT_ONCE)
-        return torch.cat([model(part.batch(rows).inputs) for rows in pieces])
+        return torch.cat([model(piece.inputs) for piece in part.pieces(ROWS_AT_ONCE)])
