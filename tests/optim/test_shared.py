@@ -85,6 +85,29 @@ def test_dtypes_structures_and_backends_share_one_value():
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_a_group_may_centralize_where_sums_are_its_own(backend):
+    rng = np.random.default_rng(0)
+    values = [rng.standard_normal(s) for s in [(4, 3), (5,), (2, 6), (3,)]]
+    tensors = make(values)
+    groups = [{"tensors": [0, 1], "centralize": True}, {"tensors": [2, 3]}]
+    given = [{"params": tensors[:2], "centralize": True}, {"params": tensors[2:]}]
+    options = {"lr": 0.05, "hyper_lr": 1e-3, "momentum": 0.9}
+    optimizer = descend.SGDHD(given, **options, backend=backend)
+    reference = Reference("SGDHD", values, groups, **options)
+    for _ in range(4):
+        row = [rng.standard_normal(p.shape) for p in tensors]
+        for p, g in zip(tensors, row, strict=True):
+            p.grad = torch.from_numpy(g)
+        optimizer.step()
+        reference.step(row)
+    for p, expected in zip(tensors, reference.params, strict=True):
+        np.testing.assert_allclose(p.detach(), expected, rtol=1e-12)
+    with pytest.raises(OptionError, match="groups whose options differ take different sums"):
+        give(tensors, 1.0)
+        descend.Prodigy(given, backend=backend).step()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_one_estimate_over_groups_of_several_dtypes(backend):
     rng = np.random.default_rng(0)
     values = [rng.standard_normal(30), rng.standard_normal(20).astype(np.float32)]

@@ -6,11 +6,11 @@ Only the last step is looked through: with θ = θ' + u, the derivative of the l
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from descend.lang import ADDS_UP, Value, norm, sum, where
+from descend.lang import Value, norm, sum, where
 
 Form = Literal["additive", "multiplicative"]
 _AS_TAKEN = "it would change the last step behind the back of what is learned from it"
-REFUSES = {"cautious": _AS_TAKEN, "clip_update": _AS_TAKEN, **ADDS_UP}
+REFUSES = {"cautious": _AS_TAKEN, "clip_update": _AS_TAKEN}
 """Woven options that make no sense around these formulas."""
 
 
