@@ -1,6 +1,7 @@
 """Gradient accumulation: micro-batches that make one update, that of the big batch."""
 
 from collections.abc import Callable, Iterable, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 import torch
@@ -56,7 +57,10 @@ class Accumulation(Wrapper):
 
     _outermost = True
     _per_parameter = (SUM,)
-    _per_group = ("accumulation",)
+    _per_group = MappingProxyType(
+        {"accumulation": {"weights": (), "weighed": False, "aside": False, "found_inf": False}}
+    )
+    _indivisible = True
 
     def __init__(
         self, optimizer: torch.optim.Optimizer, steps: int, *, reduction: Literal["mean", "sum"] = "mean"

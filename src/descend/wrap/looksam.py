@@ -1,5 +1,6 @@
 """LookSAM: sharpness-aware steps that look nearby only every few steps."""
 
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -47,7 +48,7 @@ class LookSAM(SAM):
 
     _keeps_first = True
     _per_parameter = (DIRECTION,)
-    _per_group = ("looksam_steps",)
+    _per_group = MappingProxyType({"looksam_steps": 0})
 
     def __init__(
         self,
