@@ -20,7 +20,8 @@ class LookSAM(SAM):
 
     Liu, Mai, Chen, Hsieh & You 2022, Algorithm 1. Every k-th step is SAM's, with gradient gₛ; its part orthogonal to
     the gradient g at θ is kept: gᵥ = gₛ − ⟨gₛ, g⟩/‖g‖² g. The others step with g + α ‖g‖/‖gᵥ‖ gᵥ. Norms are taken over
-    all parameters, as the paper has them. A closure is evaluated twice every k steps, else once; by hand::
+    all parameters, as in NVIDIA PhysicsNeMo's, whose numbers these are; some implementations take them tensor by
+    tensor. A closure is evaluated twice every k steps, else once; by hand::
 
         loss(model(x), y).backward()
         if optimizer.due:
