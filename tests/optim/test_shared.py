@@ -10,7 +10,7 @@ import torch
 
 import descend
 from descend.errors import CheckpointError, OptionError
-from descend.lang import State, norm, rule, sum
+from descend.lang import State, mean, norm, rule, sum
 from reference.trajectory import Reference
 
 BACKENDS = ["cpu", "eager"]
@@ -105,6 +105,23 @@ def test_a_group_may_centralize_where_sums_are_its_own(backend):
     with pytest.raises(OptionError, match="groups whose options differ take different sums"):
         give(tensors, 1.0)
         descend.Prodigy(given, backend=backend).step()
+
+
+@pytest.mark.parametrize("over", ["group", "all"])
+def test_a_formula_whose_matrices_know_their_sums_later_takes_one_kind_of_tensors(over):
+    @rule
+    def by_rows(p, g, dims, lr=0.1):
+        if dims > 1:
+            g = g - mean(g, over="rows")
+        return -lr * g / norm(g, over=over)
+
+    matrix, vector = make([[[1.0, 3.0], [2.0, 5.0]], [1.0, 2.0]])
+    give([vector], 1.0)
+    matrix.grad = matrix.detach().clone()
+    descend.optimizer(by_rows)([matrix]).step()
+    descend.optimizer(by_rows)([vector]).step()
+    with pytest.raises(OptionError, match=f"over {over} tensors|different sums over the {over}"):
+        descend.optimizer(by_rows)([matrix, vector]).step()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -131,11 +131,10 @@ class Accumulation(Wrapper):
             raise OptionError(
                 message(f"Accumulation.weigh: this micro-batch has the weight {self._current:g} already", got=weight)
             )
-        begins = not self._weights and self._current is None
+        if not self._weights and self._current is None:
+            self._unit = self._average(weight)
         self._current = weight
         self._refuse_mixture()
-        if begins:
-            self._unit = self._average(weight)
         return loss if weight == self._unit else loss * (weight / self._unit)
 
     def _average(self, value: float) -> float:
