@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import descend
-from contract.cases import CLASSES, FLAGS, ONE_DECAY, find_off_values, list_singles, refuses
+from contract.cases import BACKENDS, CLASSES, FLAGS, ONE_DECAY, find_off_values, list_singles, refuses
 from contract.trial import assert_follows, make_inputs, make_tensors, read_values, scale_lr, set_gradients, sizes_of
 from descend.errors import OptionError
+from reference.inputs import MATRICES, SHAPES, TAME
 from reference.trajectory import OWN_DECAY
 
 WOVEN_VALUES = {"cautious": True, "grokfast": (0.9, 2.0), "clip_update": 1.0, "centralize": True, "clip_adaptive": 0.1}
@@ -95,6 +96,16 @@ def test_woven_option(case):
     """On eager for every class; the compiled kernels of these are in the pairwise sample."""
     name, option, off = case
     assert_follows(name, {**off.base, option: off.value}, "float64", "eager", sizes=sizes_of(off.inputs))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["AdamHD", "DAdaptAdam", "DAdaptSGD", "Prodigy", "SGDHD"])
+def test_centralization_beside_sums_over_many_tensors(name, backend):
+    """Vectors and matrices in both groups: what all add up is complete in the same pass."""
+    options = find_off_values(name, "weight_decay")[0].base | {"centralize": True, "clip_norm": 2.0}
+    groups = [{"tensors": [0, 2, 4, 9]}, {"tensors": [1, 3, 5, 6, 7, 8, 10], "weight_decay": 0.1}]
+    shapes = [*SHAPES, *MATRICES]
+    assert_follows(name, options, "float64", backend, sizes=TAME, groups=groups, shapes=shapes)
 
 
 @pytest.mark.parametrize("option", ["grokfast", "clip_update", "centralize", "clip_adaptive"])

@@ -42,6 +42,13 @@ def test_a_reduction_ends_a_pass_and_slows_the_rate(graph):
     assert graph.reduce("sumsq", scaled, over="tensor").stage == 2
 
 
+def test_a_sum_may_wait_for_a_later_pass(graph):
+    g = graph.input("g", Rate.COORDINATE)
+    late = graph.reduce("sum", g, over="all", wait=1)
+    assert late.stage == 2 and late is not graph.reduce("sum", g, over="all")
+    assert graph.reduce("sum", graph.apply("mul", late, g), over="all", wait=1).stage == 3
+
+
 def test_walk_yields_arguments_first_and_each_node_once(graph):
     a, b = graph.input("a", Rate.HOST), graph.input("b", Rate.HOST)
     s = graph.apply("add", a, b)

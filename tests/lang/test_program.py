@@ -147,6 +147,18 @@ def test_totals_are_numbered_alike_in_all_programs_of_an_optimizer():
         assert names == ["nonfinite", "sumsq"][: len(names)] and len(names) == 1 + ("clip_norm" in options)
 
 
+@pytest.mark.parametrize("options", [{}, {"clip_norm": True}, {"guard": True}, {"unscale": True, "clip_norm": True}])
+@pytest.mark.parametrize("name", ["AdamHD", "DAdaptAdam", "DAdaptSGD", "Prodigy", "SGDHD"])
+def test_tensors_of_all_shapes_take_sums_over_many_in_the_same_pass(name, options):
+    """A matrix's gradient is centralized, and so known, a pass later than a vector's."""
+    made = getattr(descend, name).rule
+    woven = frozenset({"centralize", "clip_adaptive"})
+    for chosen in (woven, woven - {"clip_adaptive"}):
+        programs = [program(made, dims=dims, woven=chosen, **options) for dims in (1, 2, 4)]
+        assert len({p.find_passes((*p.totals, *p.group_sums)) for p in programs}) == 1
+        assert len({len(p.passes) for p in programs}) == 1
+
+
 def test_price_counts_passes_streams_and_states():
     sgd = descend.SGD.rule
     assert program(sgd).price == (1, 5, 1)  # reads p g v, writes p v

@@ -10,7 +10,7 @@ import torch
 
 import descend
 from descend.errors import CheckpointError, OptionError
-from descend.lang import State, norm, rule, sum
+from descend.lang import State, mean, norm, rule, sum
 from reference.trajectory import Reference
 
 BACKENDS = ["cpu", "eager"]
@@ -82,6 +82,46 @@ def test_dtypes_structures_and_backends_share_one_value():
         optimizer.step()
     assert optimizer.param_groups[0]["lr_shift"] == pytest.approx(total, rel=1e-6)
     assert optimizer.param_groups[0]["lr_shift"] > 0.05
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_group_may_centralize_where_sums_are_its_own(backend):
+    rng = np.random.default_rng(0)
+    values = [rng.standard_normal(s) for s in [(4, 3), (5,), (2, 6), (3,)]]
+    tensors = make(values)
+    groups = [{"tensors": [0, 1], "centralize": True}, {"tensors": [2, 3]}]
+    given = [{"params": tensors[:2], "centralize": True}, {"params": tensors[2:]}]
+    options = {"lr": 0.05, "hyper_lr": 1e-3, "momentum": 0.9}
+    optimizer = descend.SGDHD(given, **options, backend=backend)
+    reference = Reference("SGDHD", values, groups, **options)
+    for _ in range(4):
+        row = [rng.standard_normal(p.shape) for p in tensors]
+        for p, g in zip(tensors, row, strict=True):
+            p.grad = torch.from_numpy(g)
+        optimizer.step()
+        reference.step(row)
+    for p, expected in zip(tensors, reference.params, strict=True):
+        np.testing.assert_allclose(p.detach(), expected, rtol=1e-12)
+    with pytest.raises(OptionError, match="groups whose options differ take different sums"):
+        give(tensors, 1.0)
+        descend.Prodigy(given, backend=backend).step()
+
+
+@pytest.mark.parametrize("over", ["group", "all"])
+def test_a_formula_whose_matrices_know_their_sums_later_takes_one_kind_of_tensors(over):
+    @rule
+    def by_rows(p, g, dims, lr=0.1):
+        if dims > 1:
+            g = g - mean(g, over="rows")
+        return -lr * g / norm(g, over=over)
+
+    matrix, vector = make([[[1.0, 3.0], [2.0, 5.0]], [1.0, 2.0]])
+    give([vector], 1.0)
+    matrix.grad = matrix.detach().clone()
+    descend.optimizer(by_rows)([matrix]).step()
+    descend.optimizer(by_rows)([vector]).step()
+    with pytest.raises(OptionError, match=f"over {over} tensors|different sums over the {over}"):
+        descend.optimizer(by_rows)([matrix, vector]).step()
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -215,19 +215,93 @@ def test_checkpoints_that_do_not_fit(library):
     optimizer = Lookahead(library.AdamW(model.parameters(), lr=0.1))
     optimizer.step(make_closure(model, optimizer))
     good = optimizer.state_dict()
-    with pytest.raises(CheckpointError, match=r"lacks \['lookahead_steps'\].*Load the inner optimizer's state into"):
+    with pytest.raises(CheckpointError, match=r"(?s)'lookahead_steps'  Lookahead has not saved.*\nLoad it into"):
         optimizer.load_state_dict(optimizer.optimizer.state_dict())
     with pytest.raises(CheckpointError, match="no optimizer's state"):
         optimizer.load_state_dict({"a": 1})
     bad = deepcopy(good)
     bad["state"][0]["lookahead_slow"] = torch.zeros(7)
     bad["param_groups"][0]["lr"] = 9.0
-    with pytest.raises(CheckpointError, match=r"'lookahead_slow' has shape \(7,\).*allowed: \(4, 3\)"):
+    with pytest.raises(CheckpointError, match=r"'lookahead_slow' has shape \(7,\) in the checkpoint, \(4, 3\) here"):
         optimizer.load_state_dict(bad)
     fewer = Lookahead(library.AdamW(list(model.parameters())[:2]))
     with pytest.raises(CheckpointError, match=r"4\]? parameters"):
         fewer.load_state_dict(good)
     assert optimizer.param_groups[0]["lr"] == 0.1
+
+
+@libraries
+@pytest.mark.parametrize("name", ["Lookahead", "LookSAM", "Accumulation of Lookahead"])
+def test_the_inner_optimizers_own_checkpoint_loads_where_strict_is_off(name, library):
+    """A wrapper that comes later begins anew, and goes on as one around an optimizer that has just been loaded."""
+    model = make_model()
+    inner = library.AdamW(model.parameters(), lr=0.1)
+    inner.step(make_closure(model, inner))
+    saved, straight = inner.state_dict(), deepcopy(model)
+    optimizer = WRAPPERS[name](library.AdamW(model.parameters()))
+    with pytest.raises(CheckpointError, match="nothing was loaded"):
+        optimizer.load_state_dict(saved)
+    optimizer.step(make_closure(model, optimizer))  # what it kept of this is gone after loading
+    model.load_state_dict(straight.state_dict())
+    report = optimizer.load_state_dict(saved, strict=False)
+    assert {f.kind for f in report.findings if f.kind != "changed"} == {"missing"} and not report.fits
+    assert (report.parameters, report.loaded) == (4, 4)
+    expected = WRAPPERS[name](library.AdamW(straight.parameters()))
+    expected.optimizer.load_state_dict(saved, **({} if name != "Accumulation of Lookahead" else {"strict": False}))
+    for _ in range(3):
+        optimizer.step(make_closure(model, optimizer))
+        expected.step(make_closure(straight, expected))
+    assert all(map(torch.equal, model.parameters(), straight.parameters()))
+
+
+def test_what_fits_is_loaded_where_strict_is_off():
+    """A body goes on with its slow weights while a new head begins anew."""
+
+    def make(head):
+        torch.manual_seed(0)
+        model = nn.ModuleDict({"body": nn.Linear(3, 2), head: nn.Linear(2, 1)})
+        return model, Lookahead(descend.AdamW(model.named_parameters(), lr=0.1), k=5)
+
+    old, saving = make("head")
+    for p in old.parameters():
+        p.grad = torch.ones_like(p)
+    saving.step()
+    state = saving.state_dict()
+    new, optimizer = make("tail")
+    with pytest.raises(CheckpointError, match=r"(?s)missing +'tail.bias'.*unexpected +'head.weight'"):
+        optimizer.load_state_dict(state)
+    assert optimizer.state_dict()["param_groups"][0]["lookahead_steps"] == 0
+    report = optimizer.load_state_dict(state, strict=False)
+    assert [f.kind for f in report.findings] == ["missing"] * 2 + ["unexpected"] * 2 + ["anew"] * 2
+    again = optimizer.state_dict()
+    kept = dict(zip(again["param_groups"][0]["param_names"], again["param_groups"][0]["params"], strict=True))
+    there = dict(zip(state["param_groups"][0]["param_names"], state["param_groups"][0]["params"], strict=True))
+    slow = again["state"][kept["body.weight"]]["lookahead_slow"]
+    assert torch.equal(slow, state["state"][there["body.weight"]]["lookahead_slow"])
+    assert kept["tail.weight"] not in again["state"]
+    assert again["param_groups"][0]["lookahead_steps"] == 1
+    state["state"][there["body.weight"]]["lookahead_slow"] = torch.zeros(7)
+    report = optimizer.load_state_dict(state, strict=False)
+    assert str(report.of("mismatched")[0].what) == "'lookahead_slow' has shape (7,) in the checkpoint, (2, 3) here"
+    assert "lookahead_slow" not in optimizer.state_dict()["state"][kept["body.weight"]]
+    assert new["body"].weight.grad is None
+
+
+def test_half_a_cycle_of_sums_is_dropped_where_strict_is_off():
+    """A sum without those of the other parameters would be of another batch than theirs."""
+
+    def make(head):
+        model = nn.ModuleDict({"body": nn.Linear(3, 2), head: nn.Linear(2, 1)})
+        return model, Accumulation(descend.AdamW(model.named_parameters()), steps=3)
+
+    old, saving = make("head")
+    for p in old.parameters():
+        p.grad = torch.ones_like(p)
+    saving.step()
+    assert saving.pending == 1
+    new, optimizer = make("tail")
+    optimizer.load_state_dict(saving.state_dict(), strict=False)
+    assert optimizer.pending == 0 and new["body"].weight.grad is None
 
 
 @wrappers

@@ -44,10 +44,10 @@ from descend.lang.ranges import (
     Value,
     Within,
 )
-from descend.lang.rule import ADDS_UP, ALWAYS_DESCENDS, Rule, State, rule
+from descend.lang.rule import ALWAYS_DESCENDS, Rule, State, rule
 
 __all__ = [
-    "ADDS_UP", "ALWAYS_DESCENDS", "DecoupledDecay", "Fraction", "Keep", "L2Decay", "NonNegative", "OwnDecay",
+    "ALWAYS_DESCENDS", "DecoupledDecay", "Fraction", "Keep", "L2Decay", "NonNegative", "OwnDecay",
     "Positive", "Range", "Real", "Rule", "State", "Value", "Within", "clamp", "cos", "dtype_eps", "exp", "floor",
     "fresh", "largest", "log", "maximum", "mean", "minimum", "norm", "rms", "rsqrt", "rule", "sign", "sqrt", "sum",
     "tanh", "where",

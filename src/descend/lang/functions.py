@@ -152,7 +152,7 @@ def _reduce(word: str, name: str, x: Symbol | float, over: str | int, *, average
     if over in ("group", "all"):
         if averaged or name == "largest" or node.rate is Rate.SLICE:
             raise RuleError(message(f"{word}(over={over!r}) of {x!r}", allowed="sum() and norm() of coordinates"))
-        return Symbol(graph.reduce(name, node, over=str(over)), graph)
+        return Symbol(graph.reduce(name, node, over=str(over), wait=graph.wait), graph)
     spanned = list_axes(node, graph)
     kept = frozenset() if over == "tensor" else find_kept(over, graph.dims, word)
     if not kept <= spanned:

@@ -39,6 +39,7 @@ class Node:
         rate: how often it is computed.
         stage: how many passes over memory must have ended before it can be computed.
         axes: of a slice value the axes along which it differs; of the input ``"size"`` those that are counted.
+        wait: of a reduction: how many passes must have ended before the one that takes it.
     """
 
     op: str
@@ -49,6 +50,7 @@ class Node:
     stage: int = 0
     axes: frozenset[int] = frozenset()
     over: str = ""
+    wait: int = 0
 
     @property
     def boolean(self) -> bool:
@@ -67,9 +69,12 @@ class Graph:
 
     Args:
         dims: number of axes of the tensors that the formula steps.
+        wait: how many passes must have ended before one that takes a formula's sum over many tensors: those of all
+            shapes take it in the same pass, though some know sooner what they add.
     """
 
     dims: int = 2
+    wait: int = 0
     _nodes: dict[tuple[object, ...], Node] = field(default_factory=dict)
 
     def input(self, name: str, rate: Rate, axes: frozenset[int] = frozenset()) -> Node:
@@ -88,7 +93,7 @@ class Graph:
             rate, axes = Rate.COORDINATE, frozenset()
         return self._intern(op, args, "", 0.0, rate, max((a.stage for a in args), default=0), axes)
 
-    def reduce(self, name: str, arg: Node, *, over: str, kept: frozenset[int] = frozenset()) -> Node:
+    def reduce(self, name: str, arg: Node, *, over: str, kept: frozenset[int] = frozenset(), wait: int = 0) -> Node:
         """A sum over the coordinates of one tensor, of a group's tensors or of all; known one pass later.
 
         Args:
@@ -96,9 +101,11 @@ class Graph:
             arg: what is added up: a coordinate value, or a slice value, whose sum is known in the same pass.
             over: ``"tensor"``, ``"group"`` or ``"all"``.
             kept: axes along which the result still differs.
+            wait: how many passes must have ended before the one that takes it.
         """
         rate = (Rate.SLICE if kept else Rate.TENSOR) if over == "tensor" else Rate.GROUP
-        return self._intern("reduce", (arg,), name, 0.0, rate, arg.stage + (arg.rate is not Rate.SLICE), kept, over)
+        stage = max(arg.stage, wait) + (arg.rate is not Rate.SLICE)
+        return self._intern("reduce", (arg,), name, 0.0, rate, stage, kept, over, wait)
 
     def _intern(
         self,
@@ -110,11 +117,12 @@ class Graph:
         stage: int,
         axes: frozenset[int] = frozenset(),
         over: str = "",
+        wait: int = 0,
     ) -> Node:
         # repr tells 0.0 from -0.0 and equals itself for NaN, which a float key would not.
-        key = (op, *map(id, args), name, repr(value), rate, axes, over)
+        key = (op, *map(id, args), name, repr(value), rate, axes, over, wait)
         if key not in self._nodes:
-            self._nodes[key] = Node(op, args, name, value, rate, stage, axes, over)
+            self._nodes[key] = Node(op, args, name, value, rate, stage, axes, over, wait)
         return self._nodes[key]
 
 

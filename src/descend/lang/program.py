@@ -119,11 +119,9 @@ class Program:
         """What the rule, or the option that needs it, says of each live state, by letter."""
         return self.step.declared
 
-    @cached_property
-    def sum_passes(self) -> tuple[int, ...]:
-        """During which pass each sum over many tensors is taken; batches that share sums must agree in it."""
-        shared = (*self.totals, *self.group_sums)
-        return tuple(p.index for node in shared for p in self.passes if node in p.reductions)
+    def find_passes(self, sums: Iterable[Node]) -> tuple[int, ...]:
+        """During which pass each sum is taken; batches that share sums over many tensors must agree in it."""
+        return tuple(p.index for node in sums for p in self.passes if node in p.reductions)
 
     @cached_property
     def chains(self) -> tuple[tuple[int, ...], ...]:

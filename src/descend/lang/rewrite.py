@@ -109,7 +109,7 @@ def _rebuild(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node:
         old, new = node.args[0], args[0]
         if Rate.SLICE in (old.rate, new.rate) and list_axes(old, graph) != list_axes(new, graph):
             return reduce_slices(graph, node.name, new, list_axes(old, graph), node.axes)
-        return graph.reduce(node.name, args[0], over=node.over, kept=node.axes)
+        return graph.reduce(node.name, args[0], over=node.over, kept=node.axes, wait=node.wait)
     return graph.apply(node.op, *args)
 
 

@@ -26,8 +26,6 @@ WOVEN_STATES = ("rounding_noise", "rounding_error", "ema", "ema_weight", "grokfa
 """Letters and keys of the states of those options; a rule's own state may not take them."""
 ALWAYS_DESCENDS = {"cautious": "its update always goes against the gradient, so there is nothing to mask"}
 """What a rule without momentum refuses."""
-ADDS_UP = {"centralize": "its sums over many tensors would be taken before a matrix's means are known"}
-"""What a rule with sums over a group or all tensors refuses: matrices would have them a pass later than vectors."""
 
 RATES = ("coordinate", "tensor", "row", "column", "axes", "group", "all")
 """What a state may have one value for, beside an axis."""

@@ -88,6 +88,8 @@ def weave(rule: Rule, structure: Structure) -> StepGraph:
     nonfinite = graph.reduce("nonfinite", stored_p.node if structure.idle else g.node, over="all")
     plain_g = g / host("grad_scale") if structure.unscale else g
     g, length, remembered = _prepare(plain_g, p, structure, host)
+    if "centralize" in structure.woven:  # a matrix knows its gradient a pass later than a vector
+        graph.wait = g.node.stage + (graph.dims == 1)
     total = nonfinite if length is None else length.node.args[0]
     traced = trace(rule, structure, graph, p, g)
     remembered |= traced.states

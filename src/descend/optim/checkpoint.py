@@ -23,10 +23,12 @@ from descend.optim.states import empty_state, state_dtype, state_shape
 if TYPE_CHECKING:
     from descend.optim.optimizer import Optimizer
 
+NOWHERE = -1
+"""The number of a parameter that a checkpoint does not have."""
 _OURS = ("params", "param_names", "decoupled_weight_decay", "updates")
 """Keys of a saved group that do not replace this optimizer's."""
 Pair = tuple[Tensor, int, str, int]
-"""A parameter, its number in the checkpoint (-1 for none), what messages call it, and its group."""
+"""A parameter, its number in the checkpoint (``NOWHERE`` for none), what messages call it, and its group."""
 
 
 def save(optimizer: "Optimizer", *, copy: bool) -> dict[str, Any]:
@@ -138,15 +140,16 @@ def load(optimizer: "Optimizer", state_dict: dict[str, Any], *, strict: bool) ->
     return LoadReport(name, sum(len(g["params"]) for g in optimizer.param_groups), len(states), tuple(findings))
 
 
-def match(optimizer: "Optimizer", saved: list[dict[str, Any]]) -> list[Pair]:
+def match(optimizer: "Optimizer", saved: list[dict[str, Any]], *, strict: bool) -> list[Pair]:
     """Which saved number belongs to which parameter: by name where both sides have names, else by place.
 
     Raises:
-        CheckpointError: if groups or names do not fit.
+        CheckpointError: if groups or names do not fit; without ``strict`` only where there are no names.
     """
     findings: list[Finding] = []
     pairs = _pair(optimizer, saved, findings)
-    refuse_misfits(type(optimizer).__name__, findings)
+    if strict:
+        refuse_misfits(type(optimizer).__name__, findings)
     return pairs
 
 
@@ -174,7 +177,7 @@ def _pair(optimizer: "Optimizer", saved: list[dict[str, Any]], findings: list[Fi
             what = f"the checkpoint has {len(saved)} parameter groups, {len(ours)} here"
             findings.append(Finding("mismatched", "groups", what, "Make the optimizer with the same groups"))
         number = {name: keys[found[plain]] for plain, name in wanted.items() if plain in found}
-        return [(p, number.get(str(n), -1), label, i) for p, label, i, n in entries]
+        return [(p, number.get(str(n), NOWHERE), label, i) for p, label, i, n in entries]
     if len(ours) != len(saved):
         raise CheckpointError(
             message(

@@ -47,7 +47,8 @@ class SharedValues:
 
     def _refuse_other_sums(self) -> None:
         for i in range(len(self._groups)):
-            kinds = {tuple(n.name for n in u.program.group_sums) for u in self._units if i in u.groups}
+            programs = [u.program for u in self._units if i in u.groups]
+            kinds = {(tuple(n.name for n in p.group_sums), p.find_passes(p.group_sums)) for p in programs}
             if len(kinds) > 1:
                 what = f"{self._owner}: tensors of group {i} take different sums over the group"
                 raise OptionError(message(what, do="Put tensors with other numbers of axes into groups of their own"))

@@ -284,9 +284,6 @@ class StepPlan:
     def _make_totals(self) -> Any:
         # by the groups' options alone: what a matrix adds up may be written otherwise than what a vector does
         kinds = {tuple(map(describe, build_program(self.rule, s).totals)) for s in self._structures}
-        if len({u.program.sum_passes for u in self.units}) > 1:
-            what = f"{self._owner}: tensors of different numbers of axes add up over many tensors in different passes"
-            raise OptionError(message(what, do="Leave out centralize=, or give matrices an optimizer of their own"))
         if len(kinds) > 1:
             raise OptionError(
                 message(
@@ -294,6 +291,9 @@ class StepPlan:
                     do="Give every group the same structural options",
                 )
             )
+        if len({u.program.find_passes(u.program.totals) for u in self.units}) > 1:
+            what = f"{self._owner}: tensors of different numbers of axes add up over all tensors in different passes"
+            raise OptionError(message(what, do="Give tensors with other numbers of axes optimizers of their own"))
         size = max(map(len, kinds), default=0)
         return np.zeros(size) if any(u.backend == "cpu" for u in self.units) else [0.0] * size
 

@@ -1,6 +1,5 @@
 """D-Adaptation for Adam: a lower bound on the distance to the solution is the step size."""
 
-from descend.lang import ADDS_UP as SUMS
 from descend.lang import Keep, L2Decay, NonNegative, Positive, State, Value, maximum, minimum, rule, sqrt, sum, where
 
 _STATES = {
@@ -9,7 +8,7 @@ _STATES = {
 }  # fmt: skip
 
 
-@rule(state=_STATES, cite="defazio2023", derives_from="adam", step_size="rate", refuses=SUMS)
+@rule(state=_STATES, cite="defazio2023", derives_from="adam", step_size="rate")
 def dadaptadam(  # noqa: D417 - what the states are is said above
     p: Value,
     g: Value,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from descend.lang import ADDS_UP as SUMS
 from descend.lang import Keep, L2Decay, NonNegative, Positive, State, Value, maximum, minimum, norm, rule, sum, where
 
 _STATES = {
@@ -27,7 +26,7 @@ def _contradiction(o: Mapping[str, Any]) -> str | None:
     cite="defazio2023",
     derives_from="sgd",
     check=_contradiction,
-    refuses=dict.fromkeys(("cautious", "clip_update"), _FORGOTTEN) | SUMS,
+    refuses=dict.fromkeys(("cautious", "clip_update"), _FORGOTTEN),
 )
 def dadaptsgd(  # noqa: D417 - what the states are is said above
     p: Value, g: Value, s: Value, x0: Value, d: Value, numerator: Value, g0: Value,

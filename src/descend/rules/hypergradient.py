@@ -6,11 +6,11 @@ Only the last step is looked through: with θ = θ' + u, the derivative of the l
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from descend.lang import ADDS_UP, Value, norm, sum, where
+from descend.lang import Value, norm, sum, where
 
 Form = Literal["additive", "multiplicative"]
 _AS_TAKEN = "it would change the last step behind the back of what is learned from it"
-REFUSES = {"cautious": _AS_TAKEN, "clip_update": _AS_TAKEN, **ADDS_UP}
+REFUSES = {"cautious": _AS_TAKEN, "clip_update": _AS_TAKEN}
 """Woven options that make no sense around these formulas."""
 
 
@@ -25,7 +25,8 @@ def learn_lr(form: Form, lr: Value, shift: Value, hyper_lr: Value, g: Value, las
     """The learning rate of this step, and by how much it is away from ``lr``.
 
     Baydin et al. 2018: η ← η + β h, with h = g · D for a last step of -η D; or, multiplied and without the scale of the
-    loss, η ← η (1 + β h / (‖g‖ ‖D‖)). ``lr`` itself may move meanwhile: what is learned is kept apart from it.
+    loss, η ← η (1 + β h / (‖g‖ ‖D‖)). The authors' code has the sum alone; the product is checked against Caffe2's
+    LearningRateAdaption with normalized_lr_adaption. ``lr`` itself may move meanwhile: what is learned is kept apart.
 
     Args:
         form: ``"additive"`` or ``"multiplicative"``.

@@ -1,6 +1,5 @@
 """Prodigy: Adam that finds its own step size, from an estimate of how far the solution is from the start."""
 
-from descend.lang import ADDS_UP as SUMS
 from descend.lang import DecoupledDecay, Keep, NonNegative, Positive, State, Value, maximum, minimum, rule, sqrt, where
 from descend.lang import sum as total
 
@@ -12,7 +11,7 @@ _STATES = {
 }  # fmt: skip
 
 
-@rule(state=_STATES, cite="mishchenko2023", derives_from=("dadaptadam", "adam"), step_size="rate", refuses=SUMS)
+@rule(state=_STATES, cite="mishchenko2023", derives_from=("dadaptadam", "adam"), step_size="rate")
 def prodigy(  # noqa: D417 - what the states are is said above
     p: Value, g: Value, t: Value, m: Value, v: Value, s: Value, p0: Value, d: Value, d_max: Value, numerator: Value,
     lr: NonNegative = 1.0, betas: tuple[Keep, Keep] = (0.9, 0.999), beta3: Keep | None = None,

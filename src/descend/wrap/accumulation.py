@@ -1,7 +1,8 @@
 """Gradient accumulation: micro-batches that make one update, that of the big batch."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +12,9 @@ from descend.optim.options import check_number
 from descend.optim.states import state_dtype
 from descend.wrap.arguments import check_choice, check_count
 from descend.wrap.wrapper import Wrapper, count_processes
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 Part = TypeVar("Part")
 REDUCTIONS = ("mean", "sum")
@@ -31,14 +35,17 @@ class Accumulation(Wrapper):
             optimizer.zero_grad()                       # keeps the sum while a cycle is under way
         optimizer.flush()                               # updates with what an incomplete cycle has, or drop() it
 
-    Gradients are summed where they are, in ``p.grad``, so memory is that of one gradient, and ``no_sync()`` of
-    data-parallel models works. Hooks run around updates alone. A closure is one micro-batch and is evaluated at once.
-    Clip with the inner optimizer's ``clip_norm=``, which sees the mean.
+    Gradients are summed where they are, in ``p.grad``, so memory is that of one gradient. Hooks run around updates
+    alone. A closure is one micro-batch and is evaluated at once. Clip with the inner optimizer's ``clip_norm=``, which
+    sees the mean.
+
+    Data-parallel models average gradients over processes, within ``no_sync()`` once a cycle. Where micro-batches are
+    weighed, pass ``process_group``: the update is then that of the big batch of all processes, whatever each has of it.
 
     Under a ``GradScaler`` either call ``scaler.step(optimizer)`` and ``scaler.update()`` for every micro-batch: sums
     are then kept unscaled beside the gradients, since the scale may change within a cycle, and a cycle with an
     infinite gradient is skipped whole. Or call ``optimizer.step()`` within a cycle and the scaler where it ends, where
-    ``optimizer.pending == optimizer.steps - 1``: that needs no memory.
+    ``optimizer.pending == optimizer.steps - 1``: that needs no memory, and several processes must do so.
 
     SAM, LBFGS and ``nesterov="lookahead"`` choose where a batch is evaluated, and so need all of it at once: see
     :func:`evaluate_parts`.
@@ -48,6 +55,8 @@ class Accumulation(Wrapper):
         steps: micro-batches an update, >= 1.
         reduction: ``"mean"`` if each loss is a mean over its micro-batch; ``"sum"`` if the losses add up to that of
             the big batch, as where each is divided by the big batch's size.
+        process_group: the processes whose gradients are averaged, ``torch.distributed.group.WORLD`` for all: needed
+            where they weigh their micro-batches. None for this process alone.
 
     Raises:
         OptionError: if an option is out of range, or the inner optimizer evaluates the loss itself.
@@ -56,10 +65,18 @@ class Accumulation(Wrapper):
 
     _outermost = True
     _per_parameter = (SUM,)
-    _per_group = ("accumulation",)
+    _per_group = MappingProxyType(
+        {"accumulation": {"weights": (), "weighed": False, "unit": 1.0, "aside": False, "found_inf": False}}
+    )
+    _indivisible = True
 
     def __init__(
-        self, optimizer: torch.optim.Optimizer, steps: int, *, reduction: Literal["mean", "sum"] = "mean"
+        self,
+        optimizer: torch.optim.Optimizer,
+        steps: int,
+        *,
+        reduction: Literal["mean", "sum"] = "mean",
+        process_group: "ProcessGroup | None" = None,
     ) -> None:
         super().__init__(optimizer)
         if self._inner_evaluates:
@@ -71,13 +88,14 @@ class Accumulation(Wrapper):
             )
         check_count("steps", steps, "Accumulation")
         check_choice("reduction", reduction, "Accumulation", REDUCTIONS)
-        self.steps, self.reduction = steps, reduction
+        self.steps, self.reduction, self.process_group = steps, reduction, process_group
         self._closing = False
         self._begin_cycle()
 
     def _begin_cycle(self) -> None:
         self._weights: list[float] = []
         self._weighed = False
+        self._unit = 1.0
         self._current: float | None = None
         self._aside: dict[Tensor, Tensor] = {}
         self._found_inf = False
@@ -100,10 +118,11 @@ class Accumulation(Wrapper):
             weight: over how many samples or tokens, > 0.
 
         Returns:
-            The loss, times its weight in units of the cycle's first.
+            The loss, times its weight in units of the cycle's first (of several processes, of their firsts' mean).
 
         Raises:
-            OptionError: with ``reduction="sum"``, or if this or an earlier micro-batch has got another weight or none.
+            OptionError: with ``reduction="sum"``, if this or an earlier micro-batch has got another weight or none, or
+                if the weights of other processes are not known.
         """
         weight = float(check_number("weight", weight, "Accumulation.weigh", low=0.0, open_low=True))
         if self.reduction == "sum":
@@ -112,9 +131,27 @@ class Accumulation(Wrapper):
             raise OptionError(
                 message(f"Accumulation.weigh: this micro-batch has the weight {self._current:g} already", got=weight)
             )
+        if not self._weights and self._current is None:
+            self._unit = self._average(weight)
         self._current = weight
         self._refuse_mixture()
-        return loss * (weight / self._weights[0]) if self._weights else loss
+        return loss if weight == self._unit else loss * (weight / self._unit)
+
+    def _average(self, value: float) -> float:
+        """The mean of a number over the processes whose gradients are averaged."""
+        if count_processes() == 1:
+            return value
+        if self.process_group is None:
+            raise OptionError(
+                message(
+                    f"Accumulation.weigh() in one of {count_processes()} processes, without the weights of the others",
+                    do="Pass process_group=, that of the data-parallel model, to Accumulation; or do not weigh where "
+                    "all micro-batches are alike",
+                )
+            )
+        shared = torch.tensor(value, dtype=torch.float64, device=self._parameters()[0].device)
+        torch.distributed.all_reduce(shared, group=self.process_group)
+        return float(shared) / torch.distributed.get_world_size(self.process_group)
 
     def _refuse_mixture(self) -> None:
         if self._weights and self._weighed != (self._current is not None):
@@ -209,7 +246,19 @@ class Accumulation(Wrapper):
 
     @torch.no_grad()
     def _set_aside(self, scale: Tensor | None) -> None:
-        """Move gradients to the unscaled sums; without a scale they are unscaled already."""
+        """Move gradients to the unscaled sums; without a scale they are unscaled already.
+
+        Raises:
+            OptionError: if other processes' gradients may not be in them, which only come to ``p.grad``.
+        """
+        if count_processes() > 1:
+            raise OptionError(
+                message(
+                    f"Accumulation: a GradScaler was called within a cycle, in one of {count_processes()} processes",
+                    do="Call optimizer.step() within a cycle, and the scaler where optimizer.pending == "
+                    "optimizer.steps - 1",
+                )
+            )
         for p in self._parameters():
             if p.grad is None:
                 continue
@@ -228,7 +277,8 @@ class Accumulation(Wrapper):
             if scale is not None:
                 kept.mul_(scale.to(kept.device))
             p.grad = kept.to(p.dtype) if p.grad is None else p.grad.add_(kept.to(p.dtype))
-        total = 1.0 if self.reduction == "sum" else sum(w / self._weights[0] for w in self._weights)
+        total = 1.0 if self.reduction == "sum" else sum(self._weights) / self._unit
+        total = self._average(total) if self._weighed else total
         factor = 1.0 / total if unscales or scale is None else 1.0 / (total * float(scale))
         if factor != 1.0:
             for p in self._parameters():
@@ -254,19 +304,23 @@ class Accumulation(Wrapper):
         return {} if kept is None else {SUM: kept.detach()}
 
     def _save_group(self) -> dict[str, Any]:
-        cycle = {"weights": list(self._weights), "weighed": self._weighed}
+        cycle = {"weights": list(self._weights), "weighed": self._weighed, "unit": self._unit}
         return {"accumulation": {**cycle, "aside": bool(self._aside), "found_inf": self._found_inf}}
 
     def _load(self, parameters: dict[Tensor, dict[str, Tensor]], group: dict[str, Any]) -> None:
         self._begin_cycle()
         cycle = group["accumulation"]
         self._weights, self._weighed = [float(w) for w in cycle["weights"]], bool(cycle["weighed"])
+        self._unit = float(cycle["unit"])
         self._found_inf = bool(cycle["found_inf"])
         for p, kept in parameters.items():
             if cycle["aside"]:
                 self._aside[p] = kept[SUM].detach().to(p.device, state_dtype(p), copy=True)
             else:
                 p.grad = kept[SUM].detach().to(p.device, p.dtype, copy=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "process_group": None}  # it belongs to this process
 
     def _describe(self) -> str:
         return f"Accumulation(steps={self.steps}, reduction={self.reduction!r})"

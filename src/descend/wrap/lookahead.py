@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -41,7 +42,7 @@ class Lookahead(Wrapper):
     """
 
     _per_parameter = (SLOW,)
-    _per_group = ("lookahead_steps",)
+    _per_group = MappingProxyType({"lookahead_steps": 0})
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """LookSAM: sharpness-aware steps that look nearby only every few steps."""
 
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,7 +20,8 @@ class LookSAM(SAM):
 
     Liu, Mai, Chen, Hsieh & You 2022, Algorithm 1. Every k-th step is SAM's, with gradient gₛ; its part orthogonal to
     the gradient g at θ is kept: gᵥ = gₛ − ⟨gₛ, g⟩/‖g‖² g. The others step with g + α ‖g‖/‖gᵥ‖ gᵥ. Norms are taken over
-    all parameters, as the paper has them. A closure is evaluated twice every k steps, else once; by hand::
+    all parameters, as in NVIDIA PhysicsNeMo's, whose numbers these are; some implementations take them tensor by
+    tensor. A closure is evaluated twice every k steps, else once; by hand::
 
         loss(model(x), y).backward()
         if optimizer.due:
@@ -47,7 +49,7 @@ class LookSAM(SAM):
 
     _keeps_first = True
     _per_parameter = (DIRECTION,)
-    _per_group = ("looksam_steps",)
+    _per_group = MappingProxyType({"looksam_steps": 0})
 
     def __init__(
         self,

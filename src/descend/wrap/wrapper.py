@@ -4,6 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -11,7 +13,8 @@ from torch import Tensor
 
 from descend.errors import CheckpointError, OptionError, ParameterError, message
 from descend.optim import checkpoint
-from descend.optim.load_report import LoadReport
+from descend.optim.groups import label_of
+from descend.optim.load_report import Finding, LoadReport, refuse_misfits
 from descend.optim.optimizer import Optimizer
 
 _HOOKS = (
@@ -22,6 +25,8 @@ _HOOKS = (
     "_optimizer_load_state_dict_pre_hooks",
     "_optimizer_load_state_dict_post_hooks",
 )
+
+_SAME_MODEL = "Load into the model that it was saved from"
 
 
 class Wrapper(torch.optim.Optimizer):
@@ -40,8 +45,10 @@ class Wrapper(torch.optim.Optimizer):
 
     _per_parameter: tuple[str, ...] = ()
     """Beginnings of the keys under which a wrapper adds tensors to a parameter's entry in ``state_dict()``."""
-    _per_group: tuple[str, ...] = ()
-    """Keys that it adds to each group there."""
+    _per_group: Mapping[str, Any] = MappingProxyType({})
+    """Keys that it adds to each group there, each with its value at the beginning."""
+    _indivisible = False
+    """Whether what it keeps for some parameters is of no use without the rest."""
     _outermost = False
     """Whether no wrapper may stand around it."""
     _evaluates = False
@@ -227,15 +234,21 @@ class Wrapper(torch.optim.Optimizer):
         return result
 
     def load_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride]  # torch's returns None
-        self, state_dict: dict[str, Any]
-    ) -> LoadReport | None:
+        self, state_dict: dict[str, Any], strict: bool = True
+    ) -> LoadReport:
         """Load a state that the same kind of wrapper around the same kind of optimizer has saved. Tensors are copied.
 
+        Args:
+            state_dict: what ``state_dict()`` gave.
+            strict: refuse it, and change nothing, if anything does not fit. ``False`` loads what fits: what the wrapper
+                keeps begins anew where it is missing or of another shape, so that the inner optimizer's own state
+                loads too; the inner optimizer does as its own ``strict=False`` says, one of torch refuses as ever.
+
         Returns:
-            What the inner optimizer's returns: a report if it is of descend.
+            What did not fit, the wrapper's part first, then the inner optimizer's report.
 
         Raises:
-            CheckpointError: if it is another optimizer's, or of other parameters. Nothing is changed then.
+            CheckpointError: if it does not fit, or is another optimizer's. Nothing is changed then.
         """
         name = type(self).__name__
         if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
@@ -246,33 +259,17 @@ class Wrapper(torch.optim.Optimizer):
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
             changed = hook(self, state_dict)
             state_dict = state_dict if changed is None else changed
-        missing = [key for key in self._per_group if any(key not in group for group in state_dict["param_groups"])]
-        if missing:
-            raise CheckpointError(
-                message(
-                    f"{name}: the checkpoint lacks {missing}, so it was not saved by {name}",
-                    do=f"Load the inner optimizer's state into {name}(...).optimizer",
-                )
-            )
         inner, kept = self._split(state_dict)
-        numbers = self._match_numbers(inner["param_groups"])
-        parameters = {p: kept[number] for p, number in numbers if number in kept}
-        for p, entry in parameters.items():
-            for key, tensor in entry.items():
-                if tensor.shape != p.shape:
-                    raise CheckpointError(
-                        message(
-                            f"{name}: {key!r} has shape {tuple(tensor.shape)} in the checkpoint",
-                            allowed=f"{tuple(p.shape)}, the parameter's",
-                            do="Load into the model that it was saved from",
-                        )
-                    )
-        group = {key: state_dict["param_groups"][0][key] for key in self._per_group}
-        report: Any = self.optimizer.load_state_dict(inner if self._inner_copies else deepcopy(inner))
+        findings: list[Finding] = []
+        numbers = self._match_numbers(inner["param_groups"], strict)
+        parameters, group = self._fit(state_dict["param_groups"], kept, numbers, findings)
+        if strict:
+            refuse_misfits(name, findings)
+        report = self._load_inner(inner, strict)
         self._load(parameters, group)
         for hook in self._optimizer_load_state_dict_post_hooks.values():
             hook(self)
-        return report
+        return replace(report, findings=(*findings, *report.findings))
 
     def _split(self, state_dict: dict[str, Any]) -> tuple[dict[str, Any], dict[int, dict[str, Tensor]]]:
         """The inner optimizer's part of a state, and the wrapper's tensors by parameter number."""
@@ -288,15 +285,15 @@ class Wrapper(torch.optim.Optimizer):
         groups = [{k: v for k, v in g.items() if k not in self._per_group} for g in state_dict["param_groups"]]
         return {**state_dict, "state": state, "param_groups": groups}, kept
 
-    def _match_numbers(self, saved: list[dict[str, Any]]) -> list[tuple[Tensor, int]]:
-        """Which saved number belongs to which parameter, as the inner optimizer matches them.
+    def _match_numbers(self, saved: list[dict[str, Any]], strict: bool) -> list[tuple[Tensor, int, str]]:
+        """Which saved number belongs to which parameter, as the inner optimizer matches them, and what it is called.
 
         Raises:
             CheckpointError: if groups or names do not fit.
         """
         innermost = unwrap(self)
         if isinstance(innermost, Optimizer):
-            return [(p, number) for p, number, _, _ in checkpoint.match(innermost, saved)]
+            return [(p, number, label) for p, number, label, _ in checkpoint.match(innermost, saved, strict=strict)]
         own = self.param_groups
         sizes, wanted = [len(g["params"]) for g in saved], [len(g["params"]) for g in own]
         if sizes != wanted:
@@ -307,8 +304,45 @@ class Wrapper(torch.optim.Optimizer):
                     do="Make the optimizer with the same groups",
                 )
             )
-        pairs = zip(own, saved, strict=True)
-        return [(p, n) for mine, other in pairs for p, n in zip(mine["params"], other["params"], strict=True)]
+        return [
+            (p, number, label_of(mine, i, j))
+            for i, (mine, other) in enumerate(zip(own, saved, strict=True))
+            for j, (p, number) in enumerate(zip(mine["params"], other["params"], strict=True))
+        ]
+
+    def _fit(
+        self,
+        saved: list[dict[str, Any]],
+        kept: dict[int, dict[str, Tensor]],
+        numbers: list[tuple[Tensor, int, str]],
+        findings: list[Finding],
+    ) -> tuple[dict[Tensor, dict[str, Tensor]], dict[str, Any]]:
+        """What of the wrapper's part fits, for ``_load``; what does not is noted and begins anew."""
+        name = type(self).__name__
+        missing = [key for key in self._per_group if any(key not in group for group in saved)]
+        what, do = f"{name} has not saved this checkpoint", f"Load it into {name}(...).optimizer"
+        findings += [Finding("missing", repr(key), what, do) for key in missing]
+        parameters: dict[Tensor, dict[str, Tensor]] = {}
+        for p, number, label in numbers:
+            entry = kept.get(number, {})
+            wrong = {key: tuple(tensor.shape) for key, tensor in entry.items() if tensor.shape != p.shape}
+            for key, shape in wrong.items():
+                what, do = f"{key!r} has shape {shape} in the checkpoint, {tuple(p.shape)} here", _SAME_MODEL
+                findings.append(Finding("mismatched", label, what, do))
+            if entry and not wrong:
+                parameters[p] = entry
+        known = {number for _, number, _ in numbers}
+        whole = not findings and checkpoint.NOWHERE not in known and kept.keys() <= known
+        if missing or (self._indivisible and not whole):
+            return {}, dict(self._per_group)
+        return parameters, {key: saved[0][key] for key in self._per_group}
+
+    def _load_inner(self, state: dict[str, Any], strict: bool) -> LoadReport:
+        inner = self.optimizer
+        if isinstance(inner, Optimizer | Wrapper):
+            return inner.load_state_dict(state, strict)
+        inner.load_state_dict(deepcopy(state))
+        return LoadReport(type(inner).__name__, sum(len(g["params"]) for g in inner.param_groups), len(inner.state))
 
     def __getstate__(self) -> dict[str, Any]:
         skipped = {*_HOOKS, "step", "_warned_capturable_if_run_uncaptured"}
