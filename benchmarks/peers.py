@@ -4,6 +4,7 @@ A library that is not installed, or lacks the method, is left out: ``pip install
 the tests do not need.
 """
 
+import importlib
 import importlib.util
 import inspect
 from collections.abc import Callable, Iterator
@@ -75,25 +76,22 @@ def _find_kozistr(name: str, params: Params) -> Iterator[tuple[str, Step]]:
 def _find_heavyball(name: str, params: Params) -> Iterator[tuple[str, Step]]:
     if name not in _HEAVYBALL or not _installed("heavyball"):
         return
-    import heavyball  # pyright: ignore[reportMissingImports]
-
+    heavyball = importlib.import_module("heavyball")
     yield "heavyball", getattr(heavyball, _HEAVYBALL[name])(params, lr=LR).step
 
 
 def _find_optax(name: str, params: Params) -> Iterator[tuple[str, Step]]:
     if name not in _OPTAX | _OPTAX_CONTRIB or not _installed("optax"):
         return
-    import optax  # pyright: ignore[reportMissingImports]
-    import optax.contrib  # pyright: ignore[reportMissingImports]
-
-    make = getattr(optax, _OPTAX[name]) if name in _OPTAX else getattr(optax.contrib, _OPTAX_CONTRIB[name])
+    place, own = ("optax", _OPTAX) if name in _OPTAX else ("optax.contrib", _OPTAX_CONTRIB)
+    make = getattr(importlib.import_module(place), own[name])
     yield "optax", _jit(make(learning_rate=LR), params)
 
 
 def _jit(transformation: Any, params: Params) -> Callable[[], None]:
     """An optax step as a training loop would have it: one compiled call that may write over what it is given."""
-    import jax  # pyright: ignore[reportMissingImports]
-    import optax  # pyright: ignore[reportMissingImports]
+    jax: Any = importlib.import_module("jax")
+    optax: Any = importlib.import_module("optax")
 
     def update(values: Any, state: Any, grads: Any) -> Any:
         moves, state = transformation.update(grads, state, values)
