@@ -159,3 +159,13 @@ def _parent(pid):
             return int(stream.read().rpartition(")")[2].split()[1])
     except OSError:
         return None
+
+
+def test_learning_rates_are_those_that_were_asked_for(task, tmp_path):
+    out = tmp_path / "out"
+    done = run(task, "-o", "adam,sgd", "--lrs", "adam=0.002,0.02", "--lrs", "sgd=0.07,0.3", "--seeds", "1",
+               "--search-seeds", "1", "--workers", "0", "--out", str(out))  # fmt: skip
+    runs = [json.loads(line) for line in (out / "mine" / "runs.jsonl").read_text().splitlines()]
+    tried = {(r["contender"], r["lr"]) for r in runs if r["stage"] == "search"}
+    assert done.exit_code == 0
+    assert tried == {("adam", 0.002), ("adam", 0.02), ("sgd", 0.07), ("sgd", 0.3)}

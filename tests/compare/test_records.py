@@ -1,4 +1,5 @@
 import errno
+import gzip
 import json
 import os
 import resource
@@ -175,3 +176,18 @@ def test_a_reader_never_sees_half_a_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_atomically(path, "new, but killed before the end")
     assert path.read_text() == "old"
+
+
+def test_packed_records_are_read_and_not_written_to(tmp_path):
+    path = fill(tmp_path)
+    plain, _ = read_runs(path)
+    packed = path.with_name("runs.jsonl.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+    assert read_runs(path)[0] == plain and len(plain) == 3
+    with pytest.raises(RecordError, match="runs.jsonl.gz is packed, which is only read.*gunzip"):
+        RecordFile(tmp_path, protocol())
+    assert not path.exists()
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(RecordError, match="runs.jsonl.gz is damaged"):
+        read_runs(path)

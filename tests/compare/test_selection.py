@@ -41,3 +41,15 @@ def test_more_trials_than_the_table_has_are_refused():
 def test_nobody_is_nothing_to_compare():
     with pytest.raises(OptionError, match="no optimizers"):
         contenders([])
+
+
+def test_learning_rates_of_ones_own_stand_in_place_of_the_tables():
+    (adam, sgd) = contenders(["adam", "sgd"], lrs={"adam": [1e-5, 1e-4], "sgd": (0.1, 0.2)})
+    assert adam.lrs == (1e-5, 1e-4) and sgd.lrs == (0.1, 0.2)
+    assert adam.optimizer == "Adam" and adam.title == "Adam"
+    with pytest.raises(OptionError, match="different numbers of trials"):
+        contenders(["adam", "sgd"], lrs={"adam": [1e-5, 1e-4]})
+    with pytest.raises(UnknownOptionError, match="does not take part: got 'adamw'.*Did you mean 'adam'"):
+        contenders(["adam"], lrs={"adamw": [1e-5]})
+    with pytest.raises(OptionError, match="learning rates of contender 'adam': got .*'low'.*positive numbers"):
+        contenders(["adam"], lrs={"adam": ["low"]})

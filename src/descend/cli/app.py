@@ -70,6 +70,10 @@ def compare(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE,...", help="Sweep schedule, warmup, batch_size, clip, options; repeatable."),
     ] = None,
+    lrs: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=RATE,...", help="Learning rates of an optimizer, in place of its own; repeatable."),
+    ] = None,
     baseline: Annotated[str | None, typer.Option(help="Compare all others with this one, beside the best.")] = None,
     together: Annotated[
         bool, typer.Option("--together/--alone", help="Train replicas of the search together where that is the same.")
@@ -85,7 +89,7 @@ def compare(
     names = None if optimizers is None else [name for name in optimizers.split(",") if name.strip()]
     settings = Settings(seeds=seeds, search_seeds=search_seeds, trials=trials, steps=steps,
                         vary=dict(map(parse_variation, vary or ())), baseline=baseline, workers=workers, on=on,
-                        together=together)  # fmt: skip
+                        lrs=dict(parse_variation(one, "--lrs") for one in lrs or ()), together=together)  # fmt: skip
     raise typer.Exit(run_comparison(tasks or (), names, settings, out, json))
 
 

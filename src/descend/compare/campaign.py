@@ -1,6 +1,6 @@
 """Train several optimizers on several tasks, fairly, and keep what is done."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -44,6 +44,7 @@ def compare(
     search_seeds: int = 3,
     trials: int = TRIALS,
     steps: int | None = None,
+    lrs: Mapping[str, Sequence[float]] | None = None,
     vary: Variations | None = None,
     baseline: str | None = None,
     out: str | Path | None = None,
@@ -66,6 +67,7 @@ def compare(
         search_seeds: runs at each learning rate, from 1.
         trials: learning rates of each contender, 1 to 7.
         steps: updates a run, where another budget than the task's is wanted.
+        lrs: learning rates to try in place of an optimizer's own, for each name; all must have equally many.
         vary: values of schedule, warmup, batch_size, clip or any option of the optimizers; each optimizer takes part
             once with each combination: ``{"schedule": ["constant", "cosine"]}``.
         baseline: name of the contender that all others are compared with, beside the best.
@@ -86,8 +88,9 @@ def compare(
         BackendError: worker processes die again and again, or no cluster answers.
         MissingExtraError: Ray is asked for and not installed.
     """
-    settings = Settings(seeds=seeds, search_seeds=search_seeds, trials=trials, steps=steps, vary=vary or {},
-                        baseline=baseline, out=out, workers=workers, on=on, together=together)  # fmt: skip
+    settings = Settings(seeds=seeds, search_seeds=search_seeds, trials=trials, steps=steps, lrs=lrs or {},
+                        vary=vary or {}, baseline=baseline, out=out, workers=workers, on=on,
+                        together=together)  # fmt: skip
     with Campaign(tasks, optimizers, settings) as campaign:
         campaign.run(progress)
         return campaign.comparison()
@@ -135,7 +138,7 @@ class Campaign:
         self._open(None if chosen.out is None else Path(chosen.out))
 
     def _choose_contenders(self, optimizers: Iterable[Choice] | None, chosen: Settings) -> dict[str, Contender]:
-        varied = vary_contenders(contenders(optimizers, chosen.trials), chosen.vary)
+        varied = vary_contenders(contenders(optimizers, chosen.trials, chosen.lrs), chosen.vary)
         able, unable = split_by_sparsity(varied, self._tasks.values())
         if unable and optimizers is not None:
             raise refuse_dense(unable)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import torch
@@ -72,8 +73,8 @@ class Contender:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        values = tuple(float(lr) for lr in self.lrs)
-        if not values or min(values) <= 0 or any(a >= b for a, b in itertools.pairwise(values)):
+        values = tuple(float(lr) for lr in self.lrs if isinstance(lr, Real) and lr > 0)
+        if not values or len(values) < len(self.lrs) or any(a >= b for a, b in itertools.pairwise(values)):
             allowed = "positive numbers in rising order"
             raise OptionError(message(f"learning rates of contender {self.name!r}", got=self.lrs, allowed=allowed))
         object.__setattr__(self, "lrs", values)

@@ -1,10 +1,12 @@
 """Finished runs on disk: one JSON object a line, only ever appended to.
 
 A folder holds the results of one task under one protocol: ``protocol.json``, what all its runs have in common, and
-``runs.jsonl``, one finished run a line. ``docs/records.md`` describes every field. Read the runs with
+``runs.jsonl``, one finished run a line; packed for the shelf it is ``runs.jsonl.gz``, which is only read.
+``docs/records.md`` describes every field. Read the runs with
 ``pandas.read_json("runs.jsonl", lines=True)`` or ``polars.read_ndjson("runs.jsonl")``.
 """
 
+import gzip
 import json
 import os
 import zlib
@@ -22,7 +24,7 @@ try:
 except ImportError:  # Windows has no flock; there two comparisons in one folder are not noticed.
     fcntl = None
 
-RUNS = "runs.jsonl"
+RUNS, PACKED = "runs.jsonl", ".gz"
 PROTOCOL = "protocol.json"
 _ELSEWHERE = "choose another folder with --out (or out=)."
 
@@ -33,18 +35,26 @@ def read_runs(path: Path, protocol: str | None = None) -> tuple[list[Record], in
     What follows the last complete line was being written when its process was killed; it is left out.
 
     Args:
-        path: of ``runs.jsonl``.
+        path: of ``runs.jsonl``; where there is none, ``runs.jsonl.gz`` beside it is read.
         protocol: the digest that every record must carry, where it is known.
 
     Raises:
         RecordError: a line before the end is damaged, of another layout or of another protocol.
     """
-    if not path.exists():
+    packed = path.with_name(path.name + PACKED)
+    if not path.exists() and not packed.exists():
         return [], 0
-    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    whole, _, _ = (path.read_bytes() if path.exists() else _unpack(packed)).rpartition(b"\n")
     lines = whole.split(b"\n") if whole else []
     records = [_read_line(line, f"line {number} of {path}", protocol) for number, line in enumerate(lines, start=1)]
     return records, len(whole) + 1 if whole else 0
+
+
+def _unpack(path: Path) -> bytes:
+    try:
+        return gzip.decompress(path.read_bytes())
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise RecordError(message(f"{path} is damaged ({error})", do="Restore it from a copy.")) from error
 
 
 def _read_line(line: bytes, place: str, protocol: str | None) -> Record:
@@ -98,6 +108,10 @@ class RecordFile:
 
     def _open(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        packed = folder / f"{RUNS}{PACKED}"
+        if packed.exists():
+            do = f"Run gunzip {packed} to go on with it, or {_ELSEWHERE}"
+            raise RecordError(message(f"{packed} is packed, which is only read", do=do))
         self._descriptor = os.open(folder / RUNS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._lock(folder, self._descriptor)
         self._agree(folder / PROTOCOL)

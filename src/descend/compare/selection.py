@@ -1,6 +1,6 @@
 """Which contenders take part: from names, classes and ready-made contenders."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -15,13 +15,16 @@ TRIALS = 7
 """Learning rates tried for each contender unless told otherwise."""
 
 
-def contenders(choices: Iterable[Choice] | None = None, trials: int = TRIALS) -> list[Contender]:
+def contenders(
+    choices: Iterable[Choice] | None = None, trials: int = TRIALS, lrs: Mapping[str, Sequence[float]] | None = None
+) -> list[Contender]:
     """The contenders that were asked for, in that order; the nine of ``search.DEFAULT`` for None.
 
     Args:
         choices: names from the table of ``search.py``, names of optimizers, classes, or contenders.
         trials: learning rates for each; fewer than the table has are taken from the middle of its grid.
             Contenders that you made yourself keep theirs.
+        lrs: learning rates to try in place of the table's, in rising order, for each contender's name.
 
     Raises:
         UnknownOptionError: a name is not known; with a "did you mean".
@@ -34,6 +37,11 @@ def contenders(choices: Iterable[Choice] | None = None, trials: int = TRIALS) ->
     chosen = [_contender(choice, trials) for choice in (DEFAULT if choices is None else choices)]
     if not chosen:
         raise OptionError(message("no optimizers to compare", do="Name at least one, such as adam."))
+    own = dict(lrs or {})
+    chosen = [replace(one, lrs=tuple(own.pop(one.name))) if one.name in own else one for one in chosen]
+    for name in own:
+        do = did_you_mean(name, [one.name for one in chosen])
+        raise UnknownOptionError(message("learning rates of an optimizer that does not take part", got=name, do=do))
     check_fair(chosen)
     return chosen
 

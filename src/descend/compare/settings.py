@@ -1,5 +1,6 @@
 """How a comparison is done."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ class Settings:
     search_seeds: int = 3
     trials: int = TRIALS
     steps: int | None = None
+    lrs: Mapping[str, Sequence[float]] = field(default_factory=dict)
     vary: Variations = field(default_factory=dict)
     baseline: str | None = None
     out: str | Path | None = None
