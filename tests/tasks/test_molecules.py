@@ -9,7 +9,8 @@ from tasks.training import train
 
 def test_properties_of_atoms_and_bonds_in_both_directions():
     acetate = parse("CC(=O)[O-]")
-    assert describe(acetate) == [[0, 0, 1, 0, 1], [0, 0, 1, 0, 3], [2, 0, 1, 0, 1], [2, 0, 0, 0, 1]]
+    assert describe(acetate) == [[0, 0, 1, 3, 1, 0], [0, 0, 1, 0, 3, 0], [2, 0, 1, 0, 1, 0], [2, 0, 0, 0, 1, 0]]
+    assert describe(parse("c1ccccc1"))[0] == [0, 1, 1, 1, 2, 1]
     assert connect(acetate) == [[0, 1, 0], [1, 0, 0], [1, 2, 2], [2, 1, 2], [1, 3, 0], [3, 1, 0]]
 
 
@@ -41,4 +42,4 @@ def test_the_task_is_sound_and_learns():
     task = molecules.b3db_gin
     check(task)
     before, after = train(task, "Adam", 3e-3, steps=40, rows=300)
-    assert before < 0.6 and after > 0.75
+    assert after > 0.77 > before

@@ -1,7 +1,7 @@
 import pytest
 
 from descend.errors import TaskError
-from descend.tasks.smiles import Atom, parse
+from descend.tasks.smiles import Atom, find_rings, parse
 
 
 def shape(text):
@@ -74,3 +74,36 @@ def test_brackets(text, atom):
 def test_what_is_no_smiles_is_refused_by_its_place(text, words):
     with pytest.raises(TaskError, match=words):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "hydrogens"),
+    [
+        ("C", [4]),
+        ("CC(=O)O", [3, 0, 0, 1]),
+        ("N#CC", [0, 0, 3]),
+        ("c1ccncc1O", [1, 1, 1, 0, 1, 0, 1]),
+        ("CS(=O)(=O)Cl", [3, 0, 0, 0, 0]),
+        ("CN(C)C", [3, 0, 3, 3]),
+        ("c1cc[nH]c1", [1, 1, 1, 1, 1]),
+    ],
+)
+def test_hydrogens_outside_brackets_are_what_the_valence_leaves(text, hydrogens):
+    assert [atom.hydrogens for atom in parse(text).atoms] == hydrogens
+
+
+@pytest.mark.parametrize(
+    ("text", "rings"),
+    [
+        ("CCC", "000"),
+        ("C1CC1C", "1110"),
+        ("C1CC1CC1CC1", "1110111"),
+        ("C1CC2CCC1C2O", "11111110"),
+        ("c1ccc2ccccc2c1", "1" * 10),
+        ("C1CC1.CC", "11100"),
+        ("C1.CC1", "000"),
+        ("C1.C2.C12", "000"),
+    ],
+)
+def test_atoms_on_rings_and_on_chains_between_them(text, rings):
+    assert find_rings(parse(text)) == [mark == "1" for mark in rings]

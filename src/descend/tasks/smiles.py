@@ -6,7 +6,8 @@ and disconnected parts. Stereochemistry, isotopes and atom classes are accepted 
 """
 
 import re
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 
 from descend.errors import TaskError, message
 
@@ -20,11 +21,13 @@ BRACKET = re.compile(
 )
 ORDERS = {"-": 1.0, "=": 2.0, "#": 3.0, "$": 4.0, ":": 1.5, "/": 1.0, "\\": 1.0, "~": 1.0}
 AROMATIC = 1.5
+VALENCES = {"B": 3, "C": 4, "N": 3, "O": 2, "P": 3, "S": 2, "F": 1, "Cl": 1, "Br": 1, "I": 1}
+"""The lowest normal one of each element that may stand outside brackets (OpenSMILES, section 3.1.5)."""
 
 
 @dataclass(frozen=True)
 class Atom:
-    """An atom: element, whether written as aromatic, formal charge, and the hydrogens that its bracket names."""
+    """An atom: element, whether written as aromatic, formal charge, and hydrogens: named in brackets, else implied."""
 
     element: str
     aromatic: bool = False
@@ -41,12 +44,39 @@ class Molecule:
 
 
 def parse(text: str) -> Molecule:
-    """The molecule that a SMILES describes; hydrogens outside brackets are left out.
+    """The molecule that a SMILES describes; hydrogens are counted with the atoms that they are bound to.
 
     Raises:
         TaskError: names the place where the text is not SMILES.
     """
     return _Reader(text).read()
+
+
+def find_rings(molecule: Molecule) -> list[bool]:
+    """For each atom whether it lies on a ring: on the way back between two atoms whose bond closes one."""
+    neighbours: list[list[int]] = [[] for _ in molecule.atoms]
+    for first, second, _ in molecule.bonds:
+        neighbours[first].append(second)
+        neighbours[second].append(first)
+    depths: dict[int, int] = {}
+    above: dict[int, int] = {}
+    for root in range(len(molecule.atoms)):
+        waiting = deque([root] if root not in depths else [])
+        depths.setdefault(root, 0)
+        while waiting:
+            atom = waiting.popleft()
+            for other in neighbours[atom]:
+                if other not in depths:
+                    depths[other], above[other] = depths[atom] + 1, atom
+                    waiting.append(other)
+    on_ring = [False] * len(molecule.atoms)
+    for first, second, _ in molecule.bonds:
+        if above.get(first) != second and above.get(second) != first:
+            while first != second:
+                on_ring[first] = on_ring[second] = True
+                first, second = (above[first], second) if depths[first] >= depths[second] else (first, above[second])
+            on_ring[first] = True
+    return on_ring
 
 
 class _Reader:
@@ -60,6 +90,7 @@ class _Reader:
         self.order: float | None = None
         self.branches: list[int | None] = []
         self.rings: dict[str, tuple[int, float | None]] = {}
+        self.organic: list[int] = []
 
     def read(self) -> Molecule:
         place = 0
@@ -71,7 +102,18 @@ class _Reader:
             place = found.end()
         if self.branches or self.rings or self.order is not None:
             raise self.refuse(place, "ends inside a branch, a ring or a bond")
+        self.imply_hydrogens()
         return Molecule(tuple(self.atoms), tuple(self.bonds))
+
+    def imply_hydrogens(self) -> None:
+        """Atoms outside brackets have as many as their bonds leave of their valence."""
+        used = [0.0] * len(self.atoms)
+        for first, second, order in self.bonds:
+            used[first] += order
+            used[second] += order
+        for place in self.organic:
+            atom = self.atoms[place]
+            self.atoms[place] = replace(atom, hydrogens=max(0, VALENCES[atom.element] - int(used[place])))
 
     def refuse(self, place: int, why: str) -> TaskError:
         return TaskError(message(f"{why} at character {place + 1} of the SMILES {self.text!r}"))
@@ -85,6 +127,7 @@ class _Reader:
         self.add(symbol, -size if charge[0] == "-" else size, int(hydrogens[1:] or 1))
 
     def read_organic(self, token: str, place: int) -> None:
+        self.organic.append(len(self.atoms))
         self.add(token, 0, 0)
 
     def add(self, symbol: str, charge: int, hydrogens: int) -> None:
