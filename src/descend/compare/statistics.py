@@ -70,7 +70,7 @@ def differences(scores: Mapping[str, Sequence[float]], leader: str, confidence: 
         the differences, clearest first.
     """
     ahead = {other: _gaps(scores[leader], values) for other, values in scores.items() if other != leader}
-    return _judge(ahead, confidence, lambda gaps: math.fsum(gaps) > 0)
+    return judge(ahead, confidence, lambda gaps: math.fsum(gaps) > 0)
 
 
 def differences_from(
@@ -87,17 +87,25 @@ def differences_from(
         the others minus the baseline, clearest first; ``separated`` says better or worse, by the sign.
     """
     ahead = {other: _gaps(values, scores[baseline]) for other, values in scores.items() if other != baseline}
-    return _judge(ahead, confidence, lambda gaps: True)
+    return judge(ahead, confidence)
 
 
 def _gaps(one: Sequence[float], other: Sequence[float]) -> list[float]:
     return [a - b for a, b in zip(one, other, strict=True)]
 
 
-def _judge(
-    pairs: Mapping[str, list[float]], confidence: float, counts: Callable[[list[float]], bool]
+def judge(
+    pairs: Mapping[str, Sequence[float]],
+    confidence: float = CONFIDENCE,
+    counts: Callable[[Sequence[float]], bool] = lambda gaps: True,
 ) -> list[Difference]:
-    """Holm's correction over paired differences, of which only those that count may be separated."""
+    """Which of several paired differences are not zero, corrected after Holm (1979), the clearest first.
+
+    Args:
+        pairs: for each comparison one difference a seed.
+        confidence: probability that none is separated of which the true mean is zero.
+        counts: which differences may be separated at all.
+    """
     ordered = sorted((p_value(gaps), other, gaps) for other, gaps in pairs.items())
     found: list[Difference] = []
     alive, level = True, 1 - confidence
