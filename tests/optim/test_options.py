@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -52,9 +53,13 @@ from optim.models import assert_equal, copies, parameters, set_gradients, train
         ("Adam", {"clip_norm": torch.ones(2)}, r"Adam: clip_norm: got tensor\(\[1., 1.\]\)"),
         ("Adam", {"clip_value": -1}, "Adam: clip_value: got -1; allowed: a finite number > 0"),
         ("Adam", {"on_nonfinite": "skipp"}, "Adam: on_nonfinite: got 'skipp'; allowed: 'apply', .*mean 'skip'?"),
-        ("Adam", {"max_nonfinite": 0, "on_nonfinite": "skip"}, "Adam: max_nonfinite: got 0; allowed: an integer of"),
+        ("Adam", {"max_nonfinite": 0, "on_nonfinite": "skip"}, "Adam: max_nonfinite: got 0; allowed: a whole number"),
         ("Adam", {"max_nonfinite": 3}, 'max_nonfinite= limits skips in a row. Add on_nonfinite="skip"'),
         ("Adam", {"backend": "gpu"}, "Adam: backend: got 'gpu'; allowed: 'auto', 'eager', 'cpu'"),
+        ("Adam", {"on_nonfinite": np.array(["skip", "skip"])}, "Adam: on_nonfinite: got array"),
+        ("Adam", {"decay": np.ones(2)}, "Adam: decay: got array"),
+        ("Adam", {"maximize": torch.ones(2)}, "Adam: maximize: got tensor"),
+        ("Adam", {"decoupled_weight_decay": "no"}, "Adam: decoupled_weight_decay: got 'no'; allowed: True, False"),
         ("Adam", {"maximize": "yes"}, "Adam: maximize: got 'yes'; allowed: True, False"),
         ("LAMB", {"clamp": (5.0, 1.0)}, r"clamp=\(low, high\) needs low <= high: got \(5.0, 1.0\)"),
         ("LAMB", {"exclude_undecayed": True, "decay": "l2"}, "exclude_undecayed=True looks at LAMB's own weight decay"),

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from descend.clip.gradients import Clippable, collect, total_norm, wide
 from descend.errors import OptionError, ParameterError, message
-from descend.optim.options import check_number
+from descend.optim.arguments import check_count, check_number
 
 
 def clip_adaptive(source: Clippable, clipping: float = 0.01, *, eps: float = 1e-3, unit_dim: int = 0) -> Tensor:
@@ -31,8 +31,7 @@ def clip_adaptive(source: Clippable, clipping: float = 0.01, *, eps: float = 1e-
     """
     check_number("clipping", clipping, "clip_adaptive", low=0.0, open_low=True)
     check_number("eps", eps, "clip_adaptive", low=0.0, open_low=True)
-    if isinstance(unit_dim, bool) or not isinstance(unit_dim, int) or unit_dim < 0:
-        raise OptionError(message("clip_adaptive: unit_dim", got=unit_dim, allowed="a dimension, 0 or above"))
+    check_count("unit_dim", unit_dim, "clip_adaptive", least=0)
     gradients = collect(source, "clip_adaptive")
     norm = total_norm(gradients)
     for g in gradients:

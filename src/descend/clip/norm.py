@@ -7,9 +7,8 @@ from torch import Tensor
 
 from descend.clip.gradients import Clippable, collect, scale, total_norm
 from descend.clip.nonfinite import refuse_nonfinite
-from descend.errors import OptionError, did_you_mean, message
 from descend.lang.weave import CLIP_EPS
-from descend.optim.options import check_number
+from descend.optim.arguments import check_number, check_word
 
 FORMULAS = ("torch", "exact")
 NONFINITE = ("apply", "skip", "raise")
@@ -45,8 +44,8 @@ def clip_norm(
         NonFiniteError: if ``on_nonfinite="raise"`` and a gradient is not finite.
     """
     check_number("max_norm", max_norm, "clip_norm", low=0.0, open_low=True)
-    _check_word("formula", formula, FORMULAS)
-    _check_word("on_nonfinite", on_nonfinite, NONFINITE)
+    check_word("formula", formula, "clip_norm", FORMULAS)
+    check_word("on_nonfinite", on_nonfinite, "clip_norm", NONFINITE)
     gradients = collect(source, "clip_norm")
     if on_nonfinite == "raise":
         refuse_nonfinite(gradients, "clip_norm")
@@ -59,9 +58,3 @@ def clip_norm(
         factor = torch.where(torch.isfinite(norm), factor, 1.0)
     scale(gradients, factor)
     return norm
-
-
-def _check_word(name: str, value: object, words: tuple[str, ...]) -> None:
-    if value not in words:
-        allowed = ", ".join(map(repr, words))
-        raise OptionError(message(f"clip_norm: {name}", got=value, allowed=allowed, do=did_you_mean(str(value), words)))

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from descend.clip.gradients import Clippable, collect, total_norm
-from descend.optim.options import check_number
+from descend.optim.arguments import check_number
 
 
 def clip_value(source: Clippable, max_value: float) -> Tensor:

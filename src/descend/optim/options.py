@@ -1,6 +1,5 @@
 """Options that every optimizer has, beside those of its rule: what they may be, and how a group is checked."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import Tensor
 from descend.errors import OptionError, UnknownOptionError, did_you_mean, message
 from descend.lang.rule import Rule
 from descend.lang.woven import WOVEN_HYPERS, find_woven, list_hypers
+from descend.optim.arguments import check_count, check_flag, check_number, check_word
 from descend.optim.numbers import plain
 from descend.schedules import Schedule
 
@@ -78,7 +78,7 @@ def translate(rule: Rule, options: dict[str, Any], owner: str, inherited: str | 
     options = dict(options)
     if "decoupled_weight_decay" not in options:
         return options
-    decoupled = bool(options.pop("decoupled_weight_decay"))
+    decoupled = check_flag("decoupled_weight_decay", options.pop("decoupled_weight_decay"), owner)
     if decoupled == (resolve_decay(rule, {"decay": options.get("decay", inherited)}) == "decoupled"):
         return options
     if options.get("decay") is not None:
@@ -169,13 +169,13 @@ def _check_option(rule: Rule, name: str, value: Any, owner: str) -> Any:
         return check_number(name, value, owner, low=0.0)
     if name in STORAGE:
         return _check_storage(name, value, owner)
-    if name == "decay" and value is not None and value not in DECAYS:
+    if name == "decay" and value is not None and not (isinstance(value, str) and value in DECAYS):
         hint = "Did you mean weight_decay=?" if isinstance(value, int | float) else did_you_mean(str(value), DECAYS)
         raise OptionError(
             message(f"{owner}: decay", got=value, allowed=f"None, {', '.join(map(repr, DECAYS))}", do=hint)
         )
-    if name in FLAGS and value not in (True, False, None):
-        raise OptionError(message(f"{owner}: {name}", got=value, allowed="True, False"))
+    if name in FLAGS and value is not None:
+        check_flag(name, value, owner)
     return value
 
 
@@ -184,9 +184,9 @@ def _check_storage(name: str, value: Any, owner: str) -> Any:
         if isinstance(value, bool) or not isinstance(value, int):
             raise OptionError(message(f"{owner}: seed", got=value, allowed="an integer"))
     elif name == "sparse":
-        _check_word(name, value, ("exact", "lazy"), owner)
+        check_word(name, value, owner, ("exact", "lazy"))
     elif name == "rounding" and value is not None:
-        _check_word(name, value, ROUNDINGS, owner)
+        check_word(name, value, owner, ROUNDINGS)
     elif name == "ema" and value is not None and check_number(name, value, owner, low=0.0) >= 1:
         raise OptionError(
             message(f"{owner}: ema", got=value, allowed="the average's decay, a number >= 0 and < 1, such as 0.999")
@@ -234,39 +234,14 @@ def check_wide(options: Mapping[str, Any], owner: str) -> dict[str, Any]:
     for name in ("clip_norm", "clip_value"):
         if wide[name] is not None:
             wide[name] = check_number(name, wide[name], owner, low=0.0, open_low=True)
-    _check_word("on_nonfinite", wide["on_nonfinite"], ("apply", "skip", "raise"), owner)
-    _check_word("backend", wide["backend"], ("auto", "eager", "cpu"), owner)
-    if not isinstance(wide["metrics"], bool):
-        raise OptionError(message(f"{owner}: metrics", got=wide["metrics"], allowed="True, False"))
-    limit = wide["max_nonfinite"]
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise OptionError(message(f"{owner}: max_nonfinite", got=limit, allowed="an integer of at least 1, or None"))
-    if limit is not None and wide["on_nonfinite"] != "skip":
-        raise OptionError(message(f"{owner}: max_nonfinite= limits skips in a row", do='Add on_nonfinite="skip"'))
+    check_word("on_nonfinite", wide["on_nonfinite"], owner, ("apply", "skip", "raise"))
+    check_word("backend", wide["backend"], owner, ("auto", "eager", "cpu"))
+    check_flag("metrics", wide["metrics"], owner)
+    if wide["max_nonfinite"] is not None:
+        check_count("max_nonfinite", wide["max_nonfinite"], owner)
+        if wide["on_nonfinite"] != "skip":
+            raise OptionError(message(f"{owner}: max_nonfinite= limits skips in a row", do='Add on_nonfinite="skip"'))
     return wide
-
-
-def check_number(name: str, value: Any, owner: str, *, low: float, open_low: bool = False) -> Any:
-    """A finite number from ``low`` up.
-
-    Raises:
-        OptionError: if it is not one.
-    """
-    try:
-        number = plain(value) if not isinstance(value, bool | str) else math.nan
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number) or number < low or (open_low and number == low):
-        raise OptionError(
-            message(f"{owner}: {name}", got=value, allowed=f"a finite number {'>' if open_low else '>='} {low:g}")
-        )
-    return value
-
-
-def _check_word(name: str, value: Any, words: tuple[str, ...], owner: str) -> None:
-    if value not in words:
-        allowed = ", ".join(map(repr, words))
-        raise OptionError(message(f"{owner}: {name}", got=value, allowed=allowed, do=did_you_mean(str(value), words)))
 
 
 def resolve_decay(rule: Rule, group: Mapping[str, Any]) -> str | None:

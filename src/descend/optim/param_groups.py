@@ -13,6 +13,7 @@ from torch.nn.parameter import UninitializedParameter
 
 from descend.errors import OptionError, ParameterError, UnknownOptionError, did_you_mean, message
 from descend.optim import options as known_options
+from descend.optim.arguments import check_number
 from descend.optim.depth import Layers, measure_depths
 from descend.schedules import Schedule
 
@@ -167,9 +168,9 @@ def _check_arguments(
         raise ParameterError(message("groups: model", got=type(model).__name__, allowed="a torch.nn.Module"))
     for name, value in (("weight_decay", weight_decay), ("lr", lr)):
         if value is not None and not isinstance(value, Schedule):
-            known_options.check_number(name, value, "groups", low=0.0)
+            check_number(name, value, "groups", low=0.0)
     if layer_decay is not None:
-        known_options.check_number("layer_decay", layer_decay, "groups", low=0.0, open_low=True)
+        check_number("layer_decay", layer_decay, "groups", low=0.0, open_low=True)
         if layer_decay > 1:
             raise OptionError(message("groups: layer_decay", got=layer_decay, allowed="a number > 0 and <= 1"))
         if lr is None:

@@ -9,7 +9,7 @@ import torch
 from descend.errors import OptionError, did_you_mean, message
 from descend.optim.optimizer import Optimizer
 from descend.schedules import from_data
-from descend.schedules.arguments import COUNT, NOT_NEGATIVE, RATIO, SHARE
+from descend.schedules.arguments import COUNT, NOT_NEGATIVE, RATIO, SHARE, Argument, Word
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +65,7 @@ class Plateau:
     def __post_init__(self) -> None:
         if not isinstance(self.optimizer, torch.optim.Optimizer):
             raise OptionError(message("Plateau's first argument", got=self.optimizer, allowed="an optimizer"))
-        for name, words in _WORDS.items():
-            given = getattr(self, name)
-            if given not in words:
-                allowed, hint = ", ".join(map(repr, words)), did_you_mean(str(given), words)
-                raise OptionError(message(f"Plateau({name}=)", got=given, allowed=allowed, do=hint))
-        for name, kind in _NUMBERS.items():
+        for name, kind in _SETTINGS.items():
             object.__setattr__(self, name, kind.check(f"Plateau({name}=)", getattr(self, name)))
         if self.factor == 1:
             raise OptionError(message("Plateau(factor=)", got=self.factor, allowed="a number above 0 and below 1"))
@@ -178,12 +173,10 @@ class Plateau:
         return True
 
 
-_WORDS: dict[str, tuple[str, ...]] = {
-    "mode": ("min", "max"),
-    "threshold_mode": ("rel", "abs"),
-    "on_nonfinite": ("raise", "bad", "skip"),
-}
-_NUMBERS = {
+_SETTINGS: dict[str, Argument] = {
+    "mode": Word(("min", "max")),
+    "threshold_mode": Word(("rel", "abs")),
+    "on_nonfinite": Word(("raise", "bad", "skip")),
     "factor": RATIO,
     "patience": COUNT,
     "threshold": NOT_NEGATIVE,

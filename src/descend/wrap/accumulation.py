@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from descend.errors import OptionError, message
-from descend.optim.options import check_number
+from descend.optim.arguments import check_count, check_number, check_word
 from descend.optim.states import state_dtype
-from descend.wrap.arguments import check_choice, check_count
 from descend.wrap.wrapper import Wrapper, count_processes
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ class Accumulation(Wrapper):
                 )
             )
         check_count("steps", steps, "Accumulation")
-        check_choice("reduction", reduction, "Accumulation", REDUCTIONS)
+        check_word("reduction", reduction, "Accumulation", REDUCTIONS)
         self.steps, self.reduction, self.process_group = steps, reduction, process_group
         self._closing = False
         self._begin_cycle()

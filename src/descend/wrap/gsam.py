@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from descend.optim.options import check_number
+from descend.optim.arguments import check_number
 from descend.optim.states import state_dtype
 from descend.schedules import Schedule
 from descend.wrap.sam import SAM, project

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from descend.errors import OptionError, message
-from descend.optim.options import check_number
+from descend.optim.arguments import check_count, check_number, check_word
 from descend.optim.states import state_dtype
-from descend.wrap.arguments import check_choice, check_count
 from descend.wrap.restoration import restored
 from descend.wrap.wrapper import Wrapper
 
@@ -63,7 +62,7 @@ class Lookahead(Wrapper):
         check_number("alpha", alpha, "Lookahead", low=0.0, open_low=True)
         if alpha > 1:
             raise OptionError(message("Lookahead: alpha", got=alpha, allowed="a number > 0 and <= 1"))
-        check_choice("inner_state", inner_state, "Lookahead", INNER_STATES)
+        check_word("inner_state", inner_state, "Lookahead", INNER_STATES)
         self.k, self.alpha, self.inner_state = k, float(alpha), inner_state
         self.steps = 0
         self._slow: dict[Tensor, dict[str, Tensor]] = {}

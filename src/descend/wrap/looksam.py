@@ -6,10 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from descend.optim.options import check_number
+from descend.optim.arguments import check_count, check_number
 from descend.optim.states import state_dtype
 from descend.schedules import Schedule
-from descend.wrap.arguments import check_count
 from descend.wrap.sam import SAM, multiply, project
 
 DIRECTION = "looksam_direction"

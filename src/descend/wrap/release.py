@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from descend.errors import OptionError, ParameterError, message
+from descend.optim.arguments import check_number
 from descend.optim.groups import label_of
 from descend.optim.optimizer import Optimizer
-from descend.optim.options import check_number
 from descend.wrap.wrapper import Wrapper, count_processes
 
 OWN_KEYS = ("params", "param_names", "schedules", "schedule_start")

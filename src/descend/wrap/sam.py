@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from descend.backends.base import as_real
 from descend.errors import OptionError, ParameterError, message
-from descend.optim.options import check_number
+from descend.optim.arguments import check_number
 from descend.optim.states import state_dtype
 from descend.schedules import Schedule
 from descend.wrap.batch_norm import freeze_statistics

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from descend.errors import CheckpointError, OptionError, ParameterError, message
+from descend.optim.arguments import check_word
 from descend.optim.names import align
 from descend.optim.states import state_dtype
-from descend.wrap.arguments import check_choice
 from descend.wrap.restoration import restored
 from descend.wrap.wrapper import count_updates
 
@@ -39,7 +39,7 @@ class WeightAverage(ABC):
         name = type(self).__name__
         if not isinstance(model, nn.Module):
             raise ParameterError(message(f"{name}: model", got=type(model).__name__, allowed="a torch.nn.Module"))
-        check_choice("buffers", buffers, name, BUFFERS)
+        check_word("buffers", buffers, name, BUFFERS)
         self.model = model
         self.buffers = buffers
         self.updates = 0
