@@ -151,9 +151,32 @@ def test_other_numbers_of_groups_or_parameters_are_refused():
 
 @pytest.mark.parametrize("nothing", [None, 3, {}, {"state": {}}, {"model": 1}, [1, 2]], ids=str)
 def test_what_is_no_state_is_refused(nothing):
-    assert_refused(
-        descend.Adam(parameters()), nothing, "Adam: this is no optimizer's state; allowed: a dict with 'state'"
-    )
+    assert_refused(descend.Adam(parameters()), nothing, "Adam: this is no optimizer's state: it")
+
+
+@pytest.mark.parametrize(
+    "key,value,expected",
+    [
+        ("exp_avg", "x", "The checkpoint's 'exp_avg' of parameter 0 .*: got 'x'; allowed: a tensor"),
+        ("step", None, "The checkpoint's 'step' of parameter 0 .*; allowed: one number"),
+        ("step", [1.0, 2.0], "'step' of parameter 0 .*: got .*; allowed: one number"),
+    ],
+)
+def test_states_that_are_no_tensors_are_refused(key, value, expected):
+    a = parameters()
+    ours = descend.Adam(a)
+    train(ours, a, 1)
+    saved = ours.state_dict()
+    saved["state"][0][key] = value
+    assert_refused(ours, saved, expected)
+
+
+def test_a_count_of_updates_that_is_no_number_is_refused():
+    ours = descend.Adam(parameters())
+    saved = ours.state_dict()
+    saved["param_groups"][0].update(updates="x", lr=0.5)
+    assert_refused(ours, saved, "The checkpoint's 'updates' of group 0: got 'x'; allowed: one number")
+    assert ours.param_groups[0]["lr"] == 1e-3
 
 
 @pytest.mark.parametrize(

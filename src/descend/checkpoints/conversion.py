@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from descend.backends.base import as_real
-from descend.checkpoints.identify import Method, check_layout, find_method, name_class
+from descend.checkpoints.identify import Method, find_method, name_class
 from descend.checkpoints.meanings import MEANINGS, Meaning, Options, number
 from descend.checkpoints.quantities import Known, find
 from descend.checkpoints.report import Carried, Conversion, tally
@@ -20,6 +20,7 @@ from descend.optim import options as option_checks
 from descend.optim import shared
 from descend.optim.checkpoint import required_states
 from descend.optim.optimizer import Optimizer
+from descend.optim.state_layout import check_layout
 
 
 def convert_state(

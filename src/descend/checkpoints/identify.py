@@ -32,18 +32,6 @@ def name_class(method: Method, where: str) -> type[Optimizer]:
     return cls
 
 
-def check_layout(state_dict: Any, where: str) -> None:
-    """Refuse what is no optimizer's state in torch's layout.
-
-    Raises:
-        CheckpointError: if it has no states and groups.
-    """
-    if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
-        raise CheckpointError(
-            message(f"{where}: this is no optimizer's state", allowed="a dict with 'state' and 'param_groups'")
-        )
-
-
 def find_method(state_dict: Mapping[str, Any]) -> type[Optimizer]:
     """The method of a checkpoint of descend or torch.
 

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from descend.checkpoints.conversion import convert_state
-from descend.checkpoints.identify import Method, check_layout, find_method, name_class
+from descend.checkpoints.identify import Method, find_method, name_class
 from descend.checkpoints.libraries import LIBRARIES
 from descend.checkpoints.report import Conversion, tally
 from descend.errors import CheckpointError, OptionError, did_you_mean, message
+from descend.optim.state_layout import check_layout
 
 SOURCES = ("descend", "torch", *LIBRARIES)
 _PLACES = ("optimizer", "optimizer_state_dict", "optimizer_states", "optim", "optimizer_state")
@@ -54,6 +55,7 @@ def import_state(
         hint = did_you_mean(source, SOURCES)
         raise OptionError(message("import_state(source=)", got=source, allowed=", ".join(SOURCES), do=hint))
     saved = find_optimizer(checkpoint if isinstance(checkpoint, Mapping) else _load_file(checkpoint))
+    check_layout(saved, "import_state()")
     entries, groups = saved["state"], list(saved["param_groups"])
     found = source or next((n for n, lib in LIBRARIES.items() if lib.recognise(entries, groups)), "torch")
     if found not in LIBRARIES:
@@ -70,8 +72,8 @@ def import_state(
     return replace(made, source=f"{foreign.method} of {found}", lines=lines)
 
 
-def find_optimizer(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The one optimizer's state in a checkpoint.
+def find_optimizer(checkpoint: Mapping[str, Any]) -> Any:
+    """What stands in the place of the one optimizer's state in a checkpoint.
 
     Raises:
         CheckpointError: if there is none, or more than one.
@@ -90,7 +92,6 @@ def find_optimizer(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
                 do="Pass the optimizer's part of it",
             )
         )
-    check_layout(found[0], "import_state()")
     return found[0]
 
 

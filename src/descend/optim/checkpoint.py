@@ -18,6 +18,7 @@ from descend.optim.groups import label_of
 from descend.optim.load_report import Finding, LoadReport, refuse_misfits
 from descend.optim.names import align
 from descend.optim.numbers import plain
+from descend.optim.state_layout import check_layout
 from descend.optim.states import empty_state, state_dtype, state_shape
 
 if TYPE_CHECKING:
@@ -95,10 +96,7 @@ def load(optimizer: "Optimizer", state_dict: dict[str, Any], *, strict: bool) ->
         CheckpointError: if it belongs to other parameters or to another method.
     """
     name = type(optimizer).__name__
-    if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
-        raise CheckpointError(
-            message(f"{name}: this is no optimizer's state", allowed="a dict with 'state' and 'param_groups'")
-        )
+    check_layout(state_dict, name)
     state_dict = dict(state_dict)
     for hook in optimizer._optimizer_load_state_dict_pre_hooks.values():
         changed = hook(optimizer, state_dict)
@@ -125,6 +123,7 @@ def load(optimizer: "Optimizer", state_dict: dict[str, Any], *, strict: bool) ->
             RuntimeWarning,
             stacklevel=3,
         )
+    updates = _count_updates(saved[0], states)
     for i, (group, (new, _)) in enumerate(zip(optimizer.param_groups, made, strict=True)):
         findings += _list_changes(optimizer.rule, i, group, new)
         group.clear()
@@ -133,11 +132,16 @@ def load(optimizer: "Optimizer", state_dict: dict[str, Any], *, strict: bool) ->
     optimizer._missed.clear()
     for p, entry in states.items():
         optimizer._state[p] = entry
-    steps = [float(s["step"]) for s in states.values() if "step" in s]
-    optimizer.clock.resume(int(saved[0].get("updates", max(steps, default=0.0))), optimizer.param_groups)
+    optimizer.clock.resume(updates, optimizer.param_groups)
     for hook in optimizer._optimizer_load_state_dict_post_hooks.values():
         hook(optimizer)
     return LoadReport(name, sum(len(g["params"]) for g in optimizer.param_groups), len(states), tuple(findings))
+
+
+def _count_updates(saved: Mapping[str, Any], states: Mapping[Tensor, dict[str, Any]]) -> int:
+    """How many updates the checkpoint's optimizer had done; torch's does not say, but each parameter counts."""
+    updates = saved.get("updates", max((float(s["step"]) for s in states.values()), default=0.0))
+    return int(_read_tensor(updates, "updates", "group 0", number=True))
 
 
 def match(optimizer: "Optimizer", saved: list[dict[str, Any]], *, strict: bool) -> list[Pair]:
@@ -296,17 +300,16 @@ def _load_state(
         findings.append(Finding("unexpected", label, f"states of another method or of other options: {unknown}", do))
     if missing:
         findings.append(Finding("missing", label, f"states that are not in the checkpoint: {missing}", do))
-    loaded: dict[str, Any] = {
-        "step": torch.tensor(float(saved.get("step", 1.0 if saved else 0.0)), dtype=torch.float32)
-    }
+    step = _read_tensor(saved.get("step", 1.0 if saved else 0.0), "step", label, number=True)
+    loaded: dict[str, Any] = {"step": step.to(torch.float32)}
     fits = not missing
     for key, value in saved.items():
         if key not in known or value is None:
             continue
-        tensor = torch.as_tensor(value)
         if known[key].rate == "tensor":
-            loaded[key] = tensor.detach().to(torch.float64, copy=True).reshape(())
+            loaded[key] = _read_tensor(value, key, label, number=True)
             continue
+        tensor = _read_tensor(value, key, label)
         shape = state_shape(known[key], p)
         if tensor.shape != shape:
             what = f"{key!r} has shape {tuple(tensor.shape)} in the checkpoint, {shape} here"
@@ -316,5 +319,19 @@ def _load_state(
         dtype = p.dtype if key in away else state_dtype(p)
         if torch.promote_types(tensor.dtype, dtype) != dtype:
             findings.append(Finding("narrowed", f"{key} of {label}", f"from {tensor.dtype} to {dtype}"))
-        loaded[key] = empty_state(known[key], p).to(dtype).copy_(tensor.detach())
+        loaded[key] = empty_state(known[key], p).to(dtype).copy_(tensor)
     return loaded if fits else None
+
+
+def _read_tensor(value: Any, key: str, label: str, *, number: bool = False) -> Tensor:
+    """A saved value without its graph; one number as a float64 copy on the host.
+
+    Raises:
+        CheckpointError: if it is no tensor, or not one number where that is wanted.
+    """
+    try:
+        tensor = torch.as_tensor(value).detach()
+        return tensor.to("cpu", torch.float64, copy=True).reshape(()) if number else tensor
+    except (TypeError, ValueError, RuntimeError) as error:
+        allowed = "one number" if number else "a tensor"
+        raise CheckpointError(message(f"The checkpoint's {key!r} of {label}", got=value, allowed=allowed)) from error

@@ -1,7 +1,7 @@
 """The base of optimizers around an optimizer: groups, state, hooks, scaling and checkpoints of the inner one."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
@@ -16,6 +16,7 @@ from descend.optim import checkpoint
 from descend.optim.groups import label_of
 from descend.optim.load_report import Finding, LoadReport, refuse_misfits
 from descend.optim.optimizer import Optimizer
+from descend.optim.state_layout import check_layout
 
 _HOOKS = (
     "_optimizer_step_pre_hooks",
@@ -251,10 +252,7 @@ class Wrapper(torch.optim.Optimizer):
             CheckpointError: if it does not fit, or is another optimizer's. Nothing is changed then.
         """
         name = type(self).__name__
-        if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
-            raise CheckpointError(
-                message(f"{name}: this is no optimizer's state", allowed="a dict with 'state' and 'param_groups'")
-            )
+        check_layout(state_dict, name)
         state_dict = dict(state_dict)
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
             changed = hook(self, state_dict)
