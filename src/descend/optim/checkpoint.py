@@ -13,7 +13,7 @@ from descend.lang.fold import build_program, split_options
 from descend.lang.rule import Rule, State
 from descend.lang.trace import Structure
 from descend.lang.woven import list_hypers, list_states
-from descend.optim import evaluation, options, shared
+from descend.optim import evaluation, hooks, options, shared
 from descend.optim.groups import label_of
 from descend.optim.load_report import Finding, LoadReport, refuse_misfits
 from descend.optim.names import align
@@ -62,10 +62,7 @@ def save(optimizer: "Optimizer", *, copy: bool) -> dict[str, Any]:
             if entry:
                 state[numbers[id(p)]] = entry
     result: dict[str, Any] = {"state": state, "param_groups": packed}
-    for hook in optimizer._optimizer_state_dict_post_hooks.values():
-        changed = hook(optimizer, result)
-        result = result if changed is None else changed
-    return result
+    return hooks.amend(optimizer._optimizer_state_dict_post_hooks.values(), optimizer, result)
 
 
 def _pack(rule: Rule, own: Mapping[str, Any] | None, copy: bool) -> dict[str, Any]:
@@ -96,11 +93,9 @@ def load(optimizer: "Optimizer", state_dict: dict[str, Any], *, strict: bool) ->
         CheckpointError: if it belongs to other parameters or to another method.
     """
     name = type(optimizer).__name__
+    if isinstance(state_dict, Mapping):
+        state_dict = hooks.amend(optimizer._optimizer_load_state_dict_pre_hooks.values(), optimizer, dict(state_dict))
     check_layout(state_dict, name)
-    state_dict = dict(state_dict)
-    for hook in optimizer._optimizer_load_state_dict_pre_hooks.values():
-        changed = hook(optimizer, state_dict)
-        state_dict = state_dict if changed is None else changed
     saved, findings = state_dict["param_groups"], list[Finding]()
     pairs = _pair(optimizer, saved, findings)
     sources = _source_groups(optimizer, saved, pairs, findings)

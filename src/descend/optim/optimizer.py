@@ -1,6 +1,5 @@
 """The optimizer: the one step loop of every method, with the whole surface of ``torch.optim.Optimizer``."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from descend.errors import OptionError, message
 from descend.lang.rule import Rule
-from descend.optim import checkpoint, evaluation, groups, nonfinite, options, shared
+from descend.optim import checkpoint, evaluation, groups, hooks, nonfinite, options, shared
 from descend.optim.clock import Clock
 from descend.optim.load_report import LoadReport
 from descend.optim.look_ahead import LookAhead
@@ -27,15 +26,6 @@ if TYPE_CHECKING:
     from descend.optim.missed_rows import MissedRows
     from descend.optim.row_unit import RowUnit
     from descend.optim.step_plan import StepPlan
-
-_HOOKS = (
-    "_optimizer_step_pre_hooks",
-    "_optimizer_step_post_hooks",
-    "_optimizer_state_dict_pre_hooks",
-    "_optimizer_state_dict_post_hooks",
-    "_optimizer_load_state_dict_pre_hooks",
-    "_optimizer_load_state_dict_post_hooks",
-)
 
 
 class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
@@ -69,8 +59,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
 
     def _reset(self) -> None:
         """What is never saved: hooks, the plan, counters."""
-        for hook in _HOOKS:
-            self.__dict__.setdefault(hook, OrderedDict())
+        hooks.open_tables(self)
         self._plan: StepPlan | None = None
         self._missed: dict[Tensor, MissedRows] = {}
         self.clock = Clock()
@@ -149,10 +138,10 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
             ParameterError: if a gradient cannot be served.
             NonFiniteError: if ``on_nonfinite`` asks to stop.
         """
-        arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((self,) if closure is None else (self, closure), {})
+        arguments: hooks.Arguments = ((self,) if closure is None else (self, closure), {})
         if self._optimizer_step_pre_hooks or torch_optimizer._global_optimizer_pre_hooks:
-            arguments = self._run_pre_hooks(arguments)
-            closure = arguments[0][1] if len(arguments[0]) > 1 else arguments[1].get("closure")
+            first = chain(torch_optimizer._global_optimizer_pre_hooks.values(), self._optimizer_step_pre_hooks.values())
+            arguments, closure = hooks.run_before(first, self, arguments)
         if self.rule.evaluation:
             evaluation.refuse_step(self)
         loss = None
@@ -172,19 +161,6 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
         return loss
 
     step.hooked = True  # type: ignore[attr-defined]  # hooks are run above; torch's wrapper costs 10 us a step
-
-    def _run_pre_hooks(self, arguments: tuple[Any, Any]) -> tuple[Any, Any]:
-        for hook in chain(
-            torch_optimizer._global_optimizer_pre_hooks.values(), self._optimizer_step_pre_hooks.values()
-        ):
-            result = hook(self, *arguments)
-            if result is not None:
-                if not (isinstance(result, tuple) and len(result) == 2):
-                    raise OptionError(
-                        message("A step pre-hook returned something", got=result, allowed="None or (args, kwargs)")
-                    )
-                arguments = result
-        return arguments
 
     def _step(self) -> None:
         own = self.__dict__  # a GradScaler sets these two for a step, and must not find them otherwise

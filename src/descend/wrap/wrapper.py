@@ -1,7 +1,6 @@
 """The base of optimizers around an optimizer: groups, state, hooks, scaling and checkpoints of the inner one."""
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import replace
@@ -12,20 +11,11 @@ import torch
 from torch import Tensor
 
 from descend.errors import CheckpointError, OptionError, ParameterError, message
-from descend.optim import checkpoint
+from descend.optim import checkpoint, hooks
 from descend.optim.groups import label_of
 from descend.optim.load_report import Finding, LoadReport, refuse_misfits
 from descend.optim.optimizer import Optimizer
 from descend.optim.state_layout import check_layout
-
-_HOOKS = (
-    "_optimizer_step_pre_hooks",
-    "_optimizer_step_post_hooks",
-    "_optimizer_state_dict_pre_hooks",
-    "_optimizer_state_dict_post_hooks",
-    "_optimizer_load_state_dict_pre_hooks",
-    "_optimizer_load_state_dict_post_hooks",
-)
 
 _SAME_MODEL = "Load into the model that it was saved from"
 
@@ -71,8 +61,7 @@ class Wrapper(torch.optim.Optimizer):
         self._reset()
 
     def _reset(self) -> None:
-        for hook in _HOOKS:
-            self.__dict__.setdefault(hook, OrderedDict())
+        hooks.open_tables(self)
         self._warned_capturable_if_run_uncaptured = True
 
     @property
@@ -168,17 +157,8 @@ class Wrapper(torch.optim.Optimizer):
         Returns:
             What the closure returned, else None.
         """
-        arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((self, closure), {})
-        for hook in self._optimizer_step_pre_hooks.values():
-            changed = hook(self, *arguments)
-            if changed is None:
-                continue
-            if not (isinstance(changed, tuple) and len(changed) == 2):
-                raise OptionError(
-                    message("A step pre-hook returned something", got=changed, allowed="None or (args, kwargs)")
-                )
-            arguments = changed
-            closure = arguments[0][1] if len(arguments[0]) > 1 else arguments[1].get("closure")
+        arguments: hooks.Arguments = ((self, closure), {})
+        arguments, closure = hooks.run_before(self._optimizer_step_pre_hooks.values(), self, arguments)
         loss = self._step(closure)
         for hook in self._optimizer_step_post_hooks.values():
             hook(self, *arguments)
@@ -229,10 +209,7 @@ class Wrapper(torch.optim.Optimizer):
                 if kept:
                     state[number] = {**state.get(number, {}), **{k: v.clone() for k, v in kept.items()}}
         result: dict[str, Any] = {**inner, "state": state, "param_groups": groups}
-        for hook in self._optimizer_state_dict_post_hooks.values():
-            changed = hook(self, result)
-            result = result if changed is None else changed
-        return result
+        return hooks.amend(self._optimizer_state_dict_post_hooks.values(), self, result)
 
     def load_state_dict(  # pyright: ignore[reportIncompatibleMethodOverride]  # torch's returns None
         self, state_dict: dict[str, Any], strict: bool = True
@@ -252,11 +229,9 @@ class Wrapper(torch.optim.Optimizer):
             CheckpointError: if it does not fit, or is another optimizer's. Nothing is changed then.
         """
         name = type(self).__name__
+        if isinstance(state_dict, Mapping):
+            state_dict = hooks.amend(self._optimizer_load_state_dict_pre_hooks.values(), self, dict(state_dict))
         check_layout(state_dict, name)
-        state_dict = dict(state_dict)
-        for hook in self._optimizer_load_state_dict_pre_hooks.values():
-            changed = hook(self, state_dict)
-            state_dict = state_dict if changed is None else changed
         inner, kept = self._split(state_dict)
         findings: list[Finding] = []
         numbers = self._match_numbers(inner["param_groups"], strict)
@@ -343,7 +318,7 @@ class Wrapper(torch.optim.Optimizer):
         return LoadReport(type(inner).__name__, sum(len(g["params"]) for g in inner.param_groups), len(inner.state))
 
     def __getstate__(self) -> dict[str, Any]:
-        skipped = {*_HOOKS, "step", "_warned_capturable_if_run_uncaptured"}
+        skipped = {*hooks.TABLES, "step", "_warned_capturable_if_run_uncaptured"}
         return {k: v for k, v in self.__dict__.items() if k not in skipped}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
