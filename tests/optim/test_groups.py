@@ -191,12 +191,27 @@ def test_a_refused_group_leaves_the_optimizer_as_it_was():
         ({"on_nonfinite": "skip"}, "SGD, group 1: on_nonfinite holds for the whole optimizer"),
         ({"nesterov": True}, "SGD, group 1: nesterov=True needs momentum > 0 and dampening = 0"),
         ({"decay": 0.1}, "SGD, group 1: decay: got 0.1; .*Did you mean weight_decay=?"),
+        ({"start": "later"}, "SGD, group 1: start: got 'later'; allowed: 'clock', 'now'"),
     ],
 )
 def test_what_a_group_may_not_say(group, expected):
     a, b, _ = parameters()
     with pytest.raises(OptionError, match=expected):
         descend.SGD([{"params": [a]}, {"params": [b], **group}], lr=0.1)
+
+
+@pytest.mark.parametrize(
+    "group,expected",
+    [
+        ({"params": None}, "SGD, group 0: a group's params; allowed: an iterable of tensors"),
+        ({"params": 5}, "SGD, group 0: a group's params: got 5"),
+        ({"params": [torch.ones(1)], "param_names": ["a", "b"]}, "param_names: got .*; allowed: a list of 1 names"),
+        ({"params": [torch.ones(1)], "param_names": "a"}, "SGD, group 0: param_names: got 'a'"),
+    ],
+)
+def test_malformed_groups_are_refused(group, expected):
+    with pytest.raises(ParameterError, match=expected):
+        descend.SGD([group], lr=0.1)
 
 
 @pytest.mark.parametrize("whole,own", [(True, False), (False, True)])

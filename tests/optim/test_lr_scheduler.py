@@ -208,6 +208,17 @@ def test_state_is_plain_and_carries_the_schedule(tmp_path):
 def test_the_state_of_another_kind_is_refused():
     with pytest.raises(CheckpointError, match="another kind of scheduler"):
         attach(SCHEDULE, sgd()).load_state_dict(lr_scheduler.StepLR(sgd(), 3).state_dict())
+    with pytest.raises(CheckpointError, match="another kind of scheduler"):
+        attach(SCHEDULE, sgd()).load_state_dict(None)
+
+
+def test_what_is_no_scheduler_or_optimizer_is_refused():
+    with pytest.raises(OptionError, match="from_torch.*got .SGD.; allowed: a scheduler of torch"):
+        from_torch(sgd())
+    with pytest.raises(OptionError, match="optimizer: got .*; allowed: an optimizer of torch"):
+        attach(SCHEDULE, sgd().param_groups)
+    with pytest.raises(OptionError, match="group=.: got '0'; allowed: 0 to 0"):
+        from_torch(lr_scheduler.StepLR(sgd(), 3), group="0")
 
 
 def test_attach_takes_the_schedule_first():

@@ -40,6 +40,12 @@ def test_a_closure_is_called_with_gradients_and_its_loss_returned(name, options)
     assert_equal(a, b)
 
 
+def test_a_loss_in_the_place_of_the_closure_is_refused():
+    ours, *_ = pair("SGD")
+    with pytest.raises(OptionError, match=r"SGD.step.closure.: got tensor.*After loss.backward.. write step.. alone"):
+        ours.step(torch.ones(()))
+
+
 def test_a_step_without_closure_returns_none():
     ours, a, *_ = pair(lr=0.1)
     set_gradients(a, 0)

@@ -182,6 +182,12 @@ def test_what_layers_cannot_be():
         groups(Transformer(), lr=1.0, layer_decay=0.5, layers=lambda name: -1)
     with pytest.raises(OptionError, match="hold no parameters"):
         groups(nn.Sequential(nn.Linear(1, 1), nn.ReLU()), lr=1.0, layer_decay=0.5, layers=["0", "1"])
+    with pytest.raises(OptionError, match="takes names, not a module .ModuleList.*Pass its name"):
+        groups(Transformer(), lr=1.0, layer_decay=0.5, layers=Transformer().blocks)
+    with pytest.raises(OptionError, match="groups: layers: got 3; allowed: the name of a list"):
+        groups(Transformer(), lr=1.0, layer_decay=0.5, layers=3)
+    with pytest.raises(OptionError, match=r"groups: layers: got \[\]"):
+        groups(Transformer(), lr=1.0, layer_decay=0.5, layers=[])
 
 
 @pytest.mark.parametrize("library", [torch.optim, descend])
@@ -285,6 +291,10 @@ def test_malformed_arguments():
         groups(model, layers="0")
     with pytest.raises(OptionError, match="undecayed.*Did you mean 'norm'"):
         groups(model, undecayed=("norms",))
+    with pytest.raises(OptionError, match="undecayed; allowed: a sequence of"):
+        groups(model, undecayed=None)
+    with pytest.raises(OptionError, match="groups: rules: got 5; allowed: .pattern, options. pairs"):
+        groups(model, 5)
 
 
 def test_the_assertion_sees_a_lost_and_a_doubled_parameter():

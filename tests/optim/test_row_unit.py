@@ -77,6 +77,15 @@ def test_narrower_and_complex(name, options, dtype, rtol, backend):
     torch.testing.assert_close(ours[0], theirs[0], rtol=rtol, atol=rtol)
 
 
+def test_catching_up_with_what_is_no_parameter_is_refused():
+    table = torch.nn.Embedding(3, 2, sparse=True)
+    optimizer = descend.SGD(table.parameters())
+    with pytest.raises(ParameterError, match="got 'Embedding'; allowed: a parameter of this optimizer"):
+        optimizer.catch_up(table)
+    with pytest.raises(ParameterError, match="got 'Parameter'"):
+        optimizer.catch_up(torch.nn.Parameter(torch.ones(3, 2)))
+
+
 @both
 def test_long_gaps_are_made_up_for_in_one_product_after_the_moves_have_faded(backend):
     """Rows named once in 900 steps, far beyond the 263 or so that move them; lr falls meanwhile."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from descend.errors import OptionError, message
+from descend.optim.arguments import check_word
 from descend.optim.numbers import plain
 from descend.optim.options import refuse_missing
 from descend.schedules import Schedule, from_data
@@ -32,8 +33,7 @@ class Clock:
         Raises:
             OptionError: if ``start`` is neither.
         """
-        if start not in ("clock", "now"):
-            raise OptionError(message(f"{owner}: start", got=start, allowed="'clock', 'now'"))
+        check_word("start", start, owner, ("clock", "now"))
         begins = self.updates if start == "now" else 0
         found = {key: value for key, value in _entries(group) if isinstance(value, Schedule)}
         if found:

@@ -23,6 +23,9 @@ def measure_depths(model: nn.Module, names: list[str], layers: Layers) -> dict[s
     Raises:
         OptionError: if there is no such module, or it is not clear which modules are the layers.
     """
+    if isinstance(layers, nn.Module):
+        do = 'Pass its name, as in layers="blocks"'
+        raise OptionError(message(f"groups: layers= takes names, not a module ({type(layers).__name__})", do=do))
     if callable(layers):
         return {name: _check_depth(name, layers(name)) for name in names}
     prefixes = _list_layers(model, layers)
@@ -67,6 +70,9 @@ def _list_layers(model: nn.Module, layers: str | Sequence[str] | None) -> list[s
                 message(f"groups: layers={layers!r} has {len(children)} children with parameters", allowed="2 or more")
             )
         return [f"{layers}.{child}" if layers else child for child in children]
+    if not isinstance(layers, Sequence) or not layers:
+        allowed = "the name of a list of modules, names of modules from the input on, or a function from name to depth"
+        raise OptionError(message("groups: layers", got=layers, allowed=allowed))
     for name in layers:
         if name not in modules:
             raise OptionError(message(f"groups: the model has no module {name!r}", do=did_you_mean(name, modules)))

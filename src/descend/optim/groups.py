@@ -60,11 +60,16 @@ def collect(params: Any, owner: str) -> list[dict[str, Any]]:
     return [{"params": listed}]
 
 
-def split_names(params: Any, owner: str) -> Named:
-    """Tensors of a group and, where it was given ``(name, tensor)`` pairs, their names.
+def split_names(params: Any, listed: Any, owner: str) -> Named:
+    """Tensors of a group and, where it has them, their names.
+
+    Args:
+        params: tensors, or ``(name, tensor)`` pairs, whose names win.
+        listed: the group's ``param_names``; None for none.
+        owner: for messages.
 
     Raises:
-        ParameterError: if it holds anything else, or mixes the two.
+        ParameterError: if it holds anything else, or mixes the two, or has not one name for each tensor.
     """
     if isinstance(params, Tensor):
         params = [params]
@@ -72,6 +77,8 @@ def split_names(params: Any, owner: str) -> Named:
         raise ParameterError(
             message(f"{owner}: a group's params is a set, whose order changes between runs", do="Pass a list")
         )
+    if not isinstance(params, Iterable):
+        raise ParameterError(message(f"{owner}: a group's params", got=params, allowed="an iterable of tensors"))
     tensors: list[Tensor] = []
     names: list[str] = []
     for item in params:
@@ -94,7 +101,12 @@ def split_names(params: Any, owner: str) -> Named:
                 do="Pass model.named_parameters(), or no names at all",
             )
         )
-    return tensors, names or None
+    if names or listed is None:
+        return tensors, names or None
+    if not isinstance(listed, list | tuple) or len(listed) != len(tensors):
+        allowed = f"a list of {len(tensors)} names, one for each parameter"
+        raise ParameterError(message(f"{owner}: param_names", got=listed, allowed=allowed))
+    return tensors, list(listed)
 
 
 def check_tensors(tensors: list[Tensor], labels: list[str], differentiable: bool, owner: str) -> None:

@@ -10,7 +10,7 @@ optimizer = descend.AdamW(params, lr=lr_scheduler.from_torch(scheduler))  # torc
 import functools
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -84,7 +84,7 @@ class ScheduleLR(LRScheduler):
         Raises:
             CheckpointError: this is the state of a scheduler of torch's.
         """
-        if "schedule" not in state_dict or "last_epoch" not in state_dict:
+        if not isinstance(state_dict, Mapping) or not {"schedule", "last_epoch"} <= state_dict.keys():
             what = "ScheduleLR: this is the state of another kind of scheduler"
             raise CheckpointError(message(what, do="Load it into a scheduler of its own class"))
         self.schedule = schedules.from_data(state_dict["schedule"])
@@ -113,11 +113,13 @@ def attach(
         last_epoch: how many updates have been done, less one; -1 for a new training.
 
     Raises:
-        OptionError: ``schedule`` is none of ours.
+        OptionError: ``schedule`` is none of ours, or ``optimizer`` is none.
     """
     if not isinstance(schedule, Schedule):
         what = "attach() takes a schedule of descend.schedules first, then the optimizer"
         raise OptionError(message(what, got=schedule, do="For a function of the epoch there is LambdaLR"))
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise OptionError(message("attach(): optimizer", got=type(optimizer).__name__, allowed="an optimizer of torch"))
     return ScheduleLR(optimizer, schedule, absolute=absolute, last_epoch=last_epoch)
 
 
@@ -132,9 +134,12 @@ def from_torch(scheduler: LRScheduler, *, group: int | None = None) -> Schedule:
         group: whose rates; may be left out where all groups began with the same.
 
     Raises:
-        OptionError: the rates depend on more than the count (``LambdaLR``, ``MultiplicativeLR``,
+        OptionError: it is no scheduler; the rates depend on more than the count (``LambdaLR``, ``MultiplicativeLR``,
             ``ReduceLROnPlateau``, a custom class), or on the group and none is named.
     """
+    if not isinstance(scheduler, LRScheduler):
+        allowed = "a scheduler of torch.optim.lr_scheduler"
+        raise OptionError(message("from_torch()", got=type(scheduler).__name__, allowed=allowed))
     groups = scheduler.optimizer.param_groups
     if group is None:
         found = {_values(scheduler, index) for index in range(len(groups))}
@@ -142,7 +147,7 @@ def from_torch(scheduler: LRScheduler, *, group: int | None = None) -> Schedule:
             what = f"from_torch(): the {len(groups)} groups have learning rates of their own"
             raise OptionError(message(what, do="Name one: from_torch(scheduler, group=0)"))
         return found.pop()
-    if isinstance(group, bool) or group not in range(len(groups)):
+    if isinstance(group, bool) or not isinstance(group, int) or group not in range(len(groups)):
         raise OptionError(message("from_torch(group=)", got=group, allowed=f"0 to {len(groups) - 1}"))
     return _values(scheduler, group)
 

@@ -9,7 +9,7 @@ import torch
 import torch.optim.optimizer as torch_optimizer
 from torch import Tensor
 
-from descend.errors import OptionError, message
+from descend.errors import OptionError, ParameterError, message
 from descend.lang.rule import Rule
 from descend.optim import checkpoint, evaluation, groups, hooks, nonfinite, options, shared
 from descend.optim.clock import Clock
@@ -109,12 +109,9 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
         if not isinstance(param_group, dict) or "params" not in param_group:
             raise OptionError(message(f"{name}: a group", got=param_group, allowed='a dict with the key "params"'))
         group = options.translate(self.rule, param_group, name, self.defaults["decay"])
-        tensors, names = groups.split_names(group.pop("params"), name)
-        if names is None and "param_names" in group:
-            names = list(group["param_names"])
+        tensors, names = groups.split_names(group.pop("params"), group.pop("param_names", None), name)
         start = group.pop("start", "clock")
         kept = {k: group.pop(k) for k in (*options.GROUP_ONLY, *shared.list_keys(self.rule)) if k in group}
-        kept.pop("param_names", None)
         made: dict[str, Any] = {"params": tensors, **kept}
         if names is not None:
             made["param_names"] = names
@@ -134,7 +131,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
             What the closure returned, else None.
 
         Raises:
-            OptionError: if a value written into a group is not allowed.
+            OptionError: if a value written into a group is not allowed, or ``closure`` is no function.
             ParameterError: if a gradient cannot be served.
             NonFiniteError: if ``on_nonfinite`` asks to stop.
         """
@@ -146,6 +143,9 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
             evaluation.refuse_step(self)
         loss = None
         if closure is not None:
+            if not callable(closure):
+                allowed, do = "a function that returns the loss, or None", "After loss.backward() write step() alone"
+                raise OptionError(message(f"{type(self).__name__}.step(closure)", got=closure, allowed=allowed, do=do))
             with self.look_ahead.move() if self.look_ahead.wanted else nullcontext(), torch.enable_grad():
                 loss = closure()
         if self.look_ahead.possible:
@@ -242,10 +242,16 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
         Args:
             parameter: of an embedding; None for all.
             rows: their numbers, integers of any shape; None for all.
+
+        Raises:
+            ParameterError: if the parameter is none of this optimizer's.
         """
+        if parameter is not None and not any(p is parameter for group in self.param_groups for p in group["params"]):
+            what, allowed = f"{type(self).__name__}.catch_up(parameter)", "a parameter of this optimizer"
+            raise ParameterError(message(what, got=type(parameter).__name__, allowed=allowed))
         for p, missed in self._missed.items():
             if parameter is None or p is parameter:
-                missed.catch_up(None if rows is None else rows.unique())
+                missed.catch_up(None if rows is None else torch.as_tensor(rows).unique())
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Reset all gradients.

@@ -1,7 +1,7 @@
 """Parameter groups of a model: which parameters decay, which patterns change, which layers learn slower."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -90,7 +90,7 @@ def groups(
     lr: float | Schedule | None = None,
     layer_decay: float | None = None,
     layers: Layers = None,
-    undecayed: Sequence[str] = UNDECAYED,
+    undecayed: Collection[str] = UNDECAYED,
 ) -> Groups:
     """Parameter groups of a model for any optimizer, descend's or torch's: norms, biases, embeddings do not decay.
 
@@ -162,7 +162,7 @@ def _check_arguments(
     lr: float | Schedule | None,
     layer_decay: float | None,
     layers: Layers,
-    undecayed: Sequence[str],
+    undecayed: Collection[str],
 ) -> None:
     if not isinstance(model, nn.Module):
         raise ParameterError(message("groups: model", got=type(model).__name__, allowed="a torch.nn.Module"))
@@ -177,11 +177,11 @@ def _check_arguments(
             raise OptionError(message("groups: layer_decay= scales lr=, which is not given", do="Pass lr= here"))
     elif layers is not None:
         raise OptionError(message("groups: layers= is for layer_decay=, which is not given", do="Pass layer_decay="))
-    for kind in [undecayed] if isinstance(undecayed, str) else undecayed:
-        if kind not in KINDS or isinstance(undecayed, str):
-            allowed = f"a sequence of {', '.join(map(repr, KINDS))}"
-            hint = did_you_mean(kind, KINDS)
-            raise OptionError(message("groups: undecayed", got=undecayed, allowed=allowed, do=hint))
+    listed = isinstance(undecayed, Collection) and not isinstance(undecayed, str)
+    strange = [kind for kind in undecayed if kind not in KINDS] if listed else [undecayed]
+    if strange:
+        allowed, hint = f"a sequence of {', '.join(map(repr, KINDS))}", did_you_mean(str(strange[0]), KINDS)
+        raise OptionError(message("groups: undecayed", got=undecayed, allowed=allowed, do=hint))
 
 
 def _list_parameters(model: nn.Module) -> list[Assignment]:
@@ -228,6 +228,8 @@ def _check_rules(rules: Rules | None) -> list[tuple[Pattern, dict[str, Any]]]:
         OptionError: if they are not pairs of a pattern and options.
         UnknownOptionError: if an option is a misspelling of a known one.
     """
+    if not isinstance(rules, Mapping | Sequence | None):
+        raise OptionError(message("groups: rules", got=rules, allowed="(pattern, options) pairs, or a mapping"))
     pairs = list(rules.items()) if isinstance(rules, Mapping) else list(rules or [])
     known = {"lr", "weight_decay", "decay", *known_options.FLAGS, *known_options.EVERY_HYPER}
     checked: list[tuple[Pattern, dict[str, Any]]] = []

@@ -64,7 +64,8 @@ class Plateau:
 
     def __post_init__(self) -> None:
         if not isinstance(self.optimizer, torch.optim.Optimizer):
-            raise OptionError(message("Plateau's first argument", got=self.optimizer, allowed="an optimizer"))
+            got = type(self.optimizer).__name__
+            raise OptionError(message("Plateau's first argument", got=got, allowed="an optimizer"))
         for name, kind in _SETTINGS.items():
             object.__setattr__(self, name, kind.check(f"Plateau({name}=)", getattr(self, name)))
         if self.factor == 1:
