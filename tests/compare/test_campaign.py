@@ -133,6 +133,14 @@ def test_the_package_can_be_called():
         (CLOUDS, {"seeds": 0}, OptionError, "seeds: got 0"),
         (CLOUDS, {"workers": -1}, OptionError, "workers: got -1"),
         (CLOUDS, {"steps": 0}, TaskError, "steps"),
+        (5, {}, TaskError, "a task: got 5; allowed: a name such as"),
+        ([CLOUDS, None], {}, TaskError, "a task; allowed: a name such as"),
+        (CLOUDS, {"optimizers": 5}, OptionError, "optimizers: got 5"),
+        (CLOUDS, {"on": None}, OptionError, "on; allowed: 'here', 'ray'"),
+        (CLOUDS, {"out": 5}, OptionError, "compare: out: got 5; allowed: a folder, or None"),
+        (CLOUDS, {"baseline": ["sgd"]}, OptionError, "compare: baseline: got"),
+        (CLOUDS, {"together": "yes"}, OptionError, "compare: together: got 'yes'; allowed: True, False"),
+        (CLOUDS, {"vary": {"momentun": [0.9]}}, OptionError, "no option 'momentun'. Did you mean 'momentum'"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_the_first_run(tasks, changes, error, words):

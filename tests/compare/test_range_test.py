@@ -185,12 +185,35 @@ def test_a_task_gives_an_answer_for_a_good_optimizer():
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"lowest": 0.0}, "0 < lowest"), ({"lowest": 2.0, "highest": 1.0}, "0 < lowest"), ({"steps": 5}, "from 20")],
+    [
+        ({"lowest": 0.0}, "lowest: got 0.0; allowed: a finite number > 0"),
+        ({"lowest": "1e-6"}, "lowest: got '1e-6'"),
+        ({"lowest": 2.0, "highest": 1.0}, "highest: got 1.0; allowed: a finite number > 2"),
+        ({"steps": 5}, "steps: got 5; allowed: a whole number >= 20"),
+        ({"clip_norm": -1.0}, "clip_norm: got -1.0; allowed: a finite number > 0"),
+    ],
 )
 def test_numbers_out_of_range_are_refused(changes, words):
     model, loader = loop()
     with pytest.raises(OptionError, match=words):
         find_lr(model, torch.optim.SGD(model.parameters(), lr=0.1), loader, nn.functional.cross_entropy, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": nn.Linear}, "find_lr: model: got 'type'; allowed: a torch.nn.Module"),
+        ({"optimizer": 0.1}, "find_lr: optimizer: got 'float'; allowed: an optimizer of the model"),
+        ({"batches": None}, "find_lr: batches: got 'NoneType'; allowed: pairs of inputs and targets"),
+        ({"loss": "mse"}, "find_lr: loss: got 'str'; allowed: a function of outputs and targets"),
+    ],
+)
+def test_parts_of_another_kind_are_refused(changes, words):
+    model, loader = loop()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    parts = {"model": model, "optimizer": optimizer, "batches": loader, "loss": nn.functional.cross_entropy}
+    with pytest.raises(OptionError, match=words):
+        find_lr(**{**parts, **changes})
 
 
 def test_a_loader_without_batches_is_refused():

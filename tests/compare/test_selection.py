@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 import descend
 from descend.compare import Contender, contenders
@@ -36,6 +37,12 @@ def test_trials_are_a_positive_integer(trials):
 def test_more_trials_than_the_table_has_are_refused():
     with pytest.raises(OptionError, match="trials of adam: got 8; allowed: 1 to 7"):
         contenders("adam", 8)
+
+
+@pytest.mark.parametrize("wrong", [5, [5], [None], [int], [torch.nn.Linear(1, 1)]], ids=str)
+def test_what_is_no_optimizer_is_refused(wrong):
+    with pytest.raises(OptionError, match="allowed: names such as 'adamw', optimizer classes, or contenders"):
+        contenders(wrong)
 
 
 def test_nobody_is_nothing_to_compare():

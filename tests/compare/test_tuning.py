@@ -1,3 +1,4 @@
+import logging
 from dataclasses import replace
 
 import optuna
@@ -75,6 +76,8 @@ def test_trials_that_are_worse_than_most_are_pruned():
         ({"momentum": (0.9, 0.5)}, "range of momentum"),
         ({"schedule": "cosine"}, "range of schedule"),
         ({"schedule": []}, "range of schedule"),
+        ({"momentum": 0.9}, "range of momentum: got 0.9"),
+        ([0.1, 0.2], "ranges: got"),
     ],
 )
 def test_ranges_that_make_no_sense_are_refused(ranges, words):
@@ -82,9 +85,11 @@ def test_ranges_that_make_no_sense_are_refused(ranges, words):
         check_ranges(ranges)
 
 
-def test_an_option_that_the_optimizer_does_not_have_is_named():
+def test_an_option_that_the_optimizer_does_not_have_is_named_once(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("optuna"), "propagate", True)
     with pytest.raises(OptionError, match="momentun"):
         tune(CLOUDS, "sgd", **QUICK, ranges={"momentun": (0.5, 0.9)})
+    assert caplog.records == []
 
 
 def test_a_run_that_fails_is_named():

@@ -82,6 +82,13 @@ def test_a_sweep_is_compared_and_judged_against_its_baseline():
         (lambda: Contender("c", "C", torch.optim.SGD, (0.1,), schedule="cosine"), "cannot have a schedule"),
         (lambda: vary_contenders(contenders(["sgd"]), {"schedule": []}), "at least one"),
         (lambda: compare(CLOUDS, ["sgd"], baseline="adam"), "baseline is not among the contenders"),
+        (lambda: Contender("c", "C", "SGD", 0.1), "learning rates of contender 'c': got 0.1"),
+        (lambda: Contender("c", "C", "SGD", (0.1,), None), "options of contender 'c'; allowed: a dict"),
+        (lambda: Contender("c", "C", "SGD", (0.1,), batch_size=0), "contender 'c': batch_size: got 0"),
+        (lambda: vary_contenders(contenders(["sgd"]), ["schedule"]), "what to vary: got"),
+        (lambda: vary_contenders(contenders(["sgd"]), {"warmup": 5}), "values of warmup to vary: got 5"),
+        (lambda: vary_contenders(contenders(["sgd"]), {"momentun": [0.9]}), "no option 'momentun'. Did you mean"),
+        (lambda: vary_contenders(contenders(["sgd"]), {"momentum": [0.5, 2]}), "SGD: momentum: got 2; allowed: 0 <= x"),
     ],
 )
 def test_what_cannot_be_varied_is_refused(made, words):

@@ -38,14 +38,14 @@ def parse_range(text: str) -> tuple[str, Any]:
     Raises:
         OptionError: it has neither form.
     """
-    name, equals, values = text.partition("=")
-    if equals and ".." in values:
-        try:
-            low, high = (ast.literal_eval(bound.strip()) for bound in values.split(".."))
-        except (ValueError, SyntaxError) as error:
-            raise OptionError(message("--range", got=text, allowed="NAME=LOW..HIGH or NAME=CHOICE,CHOICE")) from error
-        return name.strip(), (low, high)
-    return parse_variation(text, "--range")
+    name, _, values = text.partition("=")
+    try:
+        if ".." not in values:
+            return parse_variation(text)
+        low, high = (ast.literal_eval(bound.strip()) for bound in values.split(".."))
+    except (ValueError, SyntaxError):
+        raise OptionError(message("--range", got=text, allowed="NAME=LOW..HIGH or NAME=CHOICE,CHOICE")) from None
+    return name.strip(), (low, high)
 
 
 def run_tuning(request: TuneRequest) -> int:

@@ -120,7 +120,7 @@ class Campaign:
         self.obstacles: dict[str, str] = {}
         self._tasks: dict[str, Task] = {}
         sources: dict[str, str | Task] = {}
-        for source in [tasks] if isinstance(tasks, str | Task) else tasks:
+        for source in [tasks] if isinstance(tasks, str | Task) or not isinstance(tasks, Iterable) else tasks:
             task = prepare(source, chosen.steps)
             if task.name in self._tasks:
                 raise TaskError(message("two tasks share a name", got=task.name, do="Rename one of them."))

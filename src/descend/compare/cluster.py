@@ -18,7 +18,8 @@ import torch
 
 from descend.compare.execution import Executor, Losses, OnRecords, accept, describe
 from descend.compare.jobs import Answer, Bench, Briefing, Job, find_versions
-from descend.errors import BackendError, OptionError, TaskError, message, missing_extra
+from descend.errors import BackendError, TaskError, message, missing_extra
+from descend.optim.arguments import check_count
 
 ATTEMPTS = 3
 """How often a job is tried when its worker or node is lost; nodes of a cluster may be taken away at any time."""
@@ -46,8 +47,7 @@ class RayCluster(Executor):
     def __init__(self, address: str | None, workers: int) -> None:
         if find_spec("ray") is None:
             raise missing_extra("ray", "ray", "Running on a Ray cluster")
-        if workers < 1:
-            raise OptionError(message("workers on Ray", got=workers, allowed="an integer from 1"))
+        check_count("workers", workers, "compare on Ray")
         self._address = address or os.environ.get("RAY_ADDRESS") or LOCAL
         self._workers, self._connected = workers, False
 

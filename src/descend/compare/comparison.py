@@ -9,6 +9,7 @@ from descend.compare.contender import Entry
 from descend.compare.profile import Profile, make_profiles
 from descend.compare.protocol import Heading, Protocol, Record, choose, key_of, plan_final, plan_search
 from descend.compare.summary import Row, is_complete, rank, state_verdict, summarize
+from descend.errors import TaskError, did_you_mean, message
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,15 @@ class Comparison:
         return all(is_complete(result.protocol, result.rows) for result in self.results)
 
     def __getitem__(self, task: str) -> TaskResult:
-        """The result on the task with this name."""
-        return {result.task.name: result for result in self.results}[task]
+        """The result on the task with this name.
+
+        Raises:
+            TaskError: there is none.
+        """
+        named = {result.task.name: result for result in self.results}
+        if task not in named:
+            raise TaskError(message(f"the comparison has no task {task!r}", do=did_you_mean(task, named)))
+        return named[task]
 
     def profiles(self) -> list[Profile]:
         """Performance profiles over the tasks that have a target; empty for fewer than two of them."""

@@ -5,7 +5,7 @@ import inspect
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Real
@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from descend.errors import OptionError, did_you_mean, message
+from descend.optim.arguments import check_count
 from descend.optim.catalogue import get
 from descend.optim.optimizer import Optimizer
 from descend.schedules import Schedule, constant, cosine, linear, one_cycle, warmup
@@ -73,20 +74,26 @@ class Contender:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        values = tuple(float(lr) for lr in self.lrs if isinstance(lr, Real) and lr > 0)
-        if not values or len(values) < len(self.lrs) or any(a >= b for a, b in itertools.pairwise(values)):
+        listed = self.lrs if isinstance(self.lrs, Collection) else ()
+        values = tuple(float(lr) for lr in listed if isinstance(lr, Real) and lr > 0)
+        if not values or len(values) < len(listed) or any(a >= b for a, b in itertools.pairwise(values)):
             allowed = "positive numbers in rising order"
             raise OptionError(message(f"learning rates of contender {self.name!r}", got=self.lrs, allowed=allowed))
         object.__setattr__(self, "lrs", values)
+        if not isinstance(self.options, Mapping):
+            allowed = "a dict of the optimizer's arguments"
+            raise OptionError(message(f"options of contender {self.name!r}", got=self.options, allowed=allowed))
         if "lr" in self.options:
             do = "The learning rate is what is tried; list its values in lrs."
             raise OptionError(message(f"options of contender {self.name!r} contain 'lr'", do=do))
-        if self.schedule not in SCHEDULES:
-            do = did_you_mean(self.schedule, SCHEDULES)
+        if not isinstance(self.schedule, str) or self.schedule not in SCHEDULES:
+            do = did_you_mean(str(self.schedule), SCHEDULES)
             raise OptionError(message(f"schedule of contender {self.name!r}", got=self.schedule, do=do))
         if isinstance(self.warmup, bool) or not isinstance(self.warmup, int | float) or self.warmup < 0:
             allowed = "updates from 0, or a share of the budget below 1"
             raise OptionError(message(f"warmup of contender {self.name!r}", got=self.warmup, allowed=allowed))
+        if self.batch_size is not None:
+            check_count("batch_size", self.batch_size, f"contender {self.name!r}")
         if self.scheduled and not issubclass(self.cls, Optimizer):
             do = "Take one of descend's optimizers, whose learning rate may be a schedule."
             raise OptionError(message(f"contender {self.name!r} cannot have a schedule", do=do))
@@ -95,6 +102,15 @@ class Contender:
     def cls(self) -> type[torch.optim.Optimizer]:
         """The optimizer class."""
         return find_class(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
+
+    def check_options(self) -> None:
+        """Refuse options that the optimizer does not take, before anything is trained with them.
+
+        Raises:
+            OptionError: names the option. Of a class that is not descend's nothing is known.
+        """
+        if issubclass(self.cls, Optimizer):
+            self.cls(nn.Linear(1, 1).parameters(), lr=self.lrs[0], **self.options)
 
     @property
     def scheduled(self) -> bool:

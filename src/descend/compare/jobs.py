@@ -14,6 +14,7 @@ from descend.compare.contender import Contender
 from descend.compare.protocol import Record, Trial
 from descend.compare.replicas import train_together
 from descend.compare.runs import train
+from descend.errors import TaskError, message
 from descend.tasks import Data, Task, find
 
 Answer = tuple[list[Record], str]
@@ -46,8 +47,15 @@ class Briefing:
 
 
 def prepare(given: str | Task, steps: int | None) -> Task:
-    """The task that was asked for, with another budget where ``steps`` is given."""
+    """The task that was asked for, with another budget where ``steps`` is given.
+
+    Raises:
+        TaskError: it is unknown or malformed, or the budget is.
+    """
     task = find(given) if isinstance(given, str) else given
+    if not isinstance(task, Task):
+        allowed = "a name such as 'digits-mlp', 'file.py:object', or a descend.tasks.Task"
+        raise TaskError(message("a task", got=given, allowed=allowed))
     return task if steps is None else replace(task, steps=steps)
 
 

@@ -4,6 +4,7 @@ from descend.compare.cluster import RayCluster
 from descend.compare.execution import Executor
 from descend.compare.pool import LocalPool
 from descend.errors import OptionError, message
+from descend.optim.arguments import check_count
 
 
 def find_place(on: str, workers: int) -> Executor:
@@ -17,10 +18,9 @@ def find_place(on: str, workers: int) -> Executor:
         OptionError: there is no such place, or the number is out of range.
         MissingExtraError: Ray is not installed.
     """
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-        raise OptionError(message("workers", got=workers, allowed="an integer from 0"))
+    check_count("workers", workers, "compare", least=0)
     if on == "here":
         return LocalPool(workers)
-    if on == "ray" or (on.startswith("ray://") and len(on) > len("ray://")):
+    if isinstance(on, str) and (on == "ray" or (on.startswith("ray://") and len(on) > len("ray://"))):
         return RayCluster(None if on == "ray" else on, workers)
     raise OptionError(message("on", got=on, allowed="'here', 'ray' or 'ray://HOST:PORT'"))

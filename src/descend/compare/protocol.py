@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from descend.compare.contender import Entry
 from descend.errors import OptionError, RecordError, message
+from descend.optim.arguments import check_count
 from descend.tasks import Metric, Task
 
 SCHEMA = 2
@@ -169,9 +170,7 @@ def seeds(count: int, first: int, name: str) -> tuple[int, ...]:
     Raises:
         OptionError: fewer than one seed.
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise OptionError(message(name, got=count, allowed="an integer from 1"))
-    return tuple(range(first, first + count))
+    return tuple(range(first, first + check_count(name, count, "compare")))
 
 
 def missing(plan: Sequence[Trial], records: Iterable[Record]) -> list[Trial]:

@@ -21,6 +21,7 @@ from descend.compare.pool import one_thread
 from descend.compare.preservation import preserved
 from descend.compare.selection import Choice, contenders
 from descend.errors import OptionError, message
+from descend.optim.arguments import check_count, check_number
 from descend.tasks import Part, Task, check
 
 BLOWN_UP = 2.0
@@ -101,17 +102,35 @@ def find_lr(
         clip_norm: where the loop scales gradients down to this norm before each update.
 
     Raises:
-        OptionError: a number is out of range, or there are no batches.
+        OptionError: a number is out of range, there are no batches, or an argument is of another kind.
     """
-    if not 0 < lowest < highest or not math.isfinite(highest):
-        raise OptionError(message("lowest and highest", got=(lowest, highest), allowed="0 < lowest < highest"))
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 20:
-        raise OptionError(message("steps of the range test", got=steps, allowed="an integer from 20"))
+    _check_loop(model, optimizer, batches, loss)
+    check_number("lowest", lowest, "find_lr", low=0.0, open_low=True)
+    check_number("highest", highest, "find_lr", low=lowest, open_low=True)
+    check_count("steps", steps, "find_lr", least=20)
+    if clip_norm is not None:
+        check_number("clip_norm", clip_norm, "find_lr", low=0.0, open_low=True)
     rates = [lowest * (highest / lowest) ** (i / (steps - 1)) for i in range(steps)]
     with preserved(model, batches):
         copy: Any = deepcopy(optimizer, {id(p): p for group in optimizer.param_groups for p in group["params"]})
         losses = _sweep(model, copy, _cycle(batches), loss, rates, clip_norm)
     return read_range(rates[: len(losses)], losses)
+
+
+def _check_loop(model: Any, optimizer: Any, batches: Any, loss: Any) -> None:
+    """Refuse what no training loop is made of: arguments in another order, a class for an object.
+
+    Raises:
+        OptionError: names the argument.
+    """
+    for name, value, fits, allowed in (
+        ("model", model, isinstance(model, nn.Module), "a torch.nn.Module"),
+        ("optimizer", optimizer, isinstance(optimizer, torch.optim.Optimizer), "an optimizer of the model"),
+        ("batches", batches, isinstance(batches, Iterable), "pairs of inputs and targets, such as a DataLoader"),
+        ("loss", loss, callable(loss), "a function of outputs and targets"),
+    ):
+        if not fits:
+            raise OptionError(message(f"find_lr: {name}", got=type(value).__name__, allowed=allowed))
 
 
 def find_lr_on(
@@ -132,6 +151,7 @@ def find_lr_on(
         TaskError: the task is unknown or malformed.
         OptionError: a number is out of range, or the optimizer is unknown.
     """
+    check_count("seed", seed, "find_lr_on", least=0)
     found = prepare(task, None)
     (contender,) = contenders([optimizer])
     with one_thread(), torch.random.fork_rng(devices=[]):

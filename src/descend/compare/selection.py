@@ -8,9 +8,11 @@ import torch
 from descend.compare.contender import Contender, check_fair, from_class
 from descend.compare.search import CONTENDERS, DEFAULT
 from descend.errors import OptionError, UnknownOptionError, did_you_mean, message
+from descend.optim.arguments import check_count
 from descend.optim.catalogue import get, optimizers
 
 Choice = str | type[torch.optim.Optimizer] | Contender
+_CHOICES = "names such as 'adamw', optimizer classes, or contenders"
 TRIALS = 7
 """Learning rates tried for each contender unless told otherwise."""
 
@@ -30,10 +32,11 @@ def contenders(
         UnknownOptionError: a name is not known; with a "did you mean".
         OptionError: none were chosen, two share a name, or their numbers of trials differ.
     """
-    if isinstance(trials, bool) or not isinstance(trials, int) or trials < 1:
-        raise OptionError(message("trials", got=trials, allowed="an integer from 1"))
-    if isinstance(choices, str):
+    check_count("trials", trials, "compare")
+    if isinstance(choices, str | type | Contender):
         choices = [choices]
+    if not isinstance(choices, Iterable | None):
+        raise OptionError(message("optimizers", got=choices, allowed=_CHOICES))
     chosen = [_contender(choice, trials) for choice in (DEFAULT if choices is None else choices)]
     if not chosen:
         raise OptionError(message("no optimizers to compare", do="Name at least one, such as adam."))
@@ -49,8 +52,10 @@ def contenders(
 def _contender(choice: Choice, trials: int) -> Contender:
     if isinstance(choice, Contender):
         return choice
-    if not isinstance(choice, str):
+    if isinstance(choice, type) and issubclass(choice, torch.optim.Optimizer):
         return from_class(choice, trials)
+    if not isinstance(choice, str):
+        raise OptionError(message("an optimizer to compare", got=choice, allowed=_CHOICES))
     wanted = choice.strip().lower()
     for contender in CONTENDERS:
         if wanted in (contender.name, contender.title.lower()):

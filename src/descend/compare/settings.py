@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from pathlib import Path
 
 from descend.compare.selection import TRIALS
 from descend.compare.variants import Variations
+from descend.errors import OptionError, message
+from descend.optim.arguments import check_flag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,3 +26,10 @@ class Settings:
     workers: int = 2
     on: str = "here"
     together: bool = True
+
+    def __post_init__(self) -> None:
+        check_flag("together", self.together, "compare")
+        for name, kind, allowed in (("out", (str, PathLike), "a folder"), ("baseline", str, "a contender's name")):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise OptionError(message(f"compare: {name}", got=value, allowed=f"{allowed}, or None"))

@@ -19,6 +19,7 @@ from descend.compare.runs import train
 from descend.compare.selection import Choice, contenders
 from descend.compare.variants import vary
 from descend.errors import OptionError, RecordError, TaskError, message, missing_extra
+from descend.optim.arguments import check_count
 from descend.tasks import Data, Task, check, fingerprint
 
 if TYPE_CHECKING:
@@ -111,12 +112,11 @@ def tune(
         MissingExtraError: Optuna is not installed.
     """
     for name, value in (("trials", trials), ("seeds", seeds)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise OptionError(message(name, got=value, allowed="an integer from 1"))
+        check_count(name, value, "tune")
     with _optuna() as optuna:
         (contender,) = contenders([optimizer])
         found = prepare(task, steps)
-        searched = check_ranges({"lr": (contender.lrs[0], contender.lrs[-1]), **(ranges or {})})
+        searched = {"lr": (contender.lrs[0], contender.lrs[-1]), **check_ranges({} if ranges is None else ranges)}
         with one_thread():
             data = check(found)
             search = _Search(found, data, contender, searched, seeds)
@@ -131,11 +131,15 @@ def check_ranges(ranges: Ranges) -> dict[str, Range]:
     Raises:
         OptionError: names the range.
     """
+    allowed = "a pair (lowest, highest) of numbers, or a list of choices"
+    if not isinstance(ranges, Mapping):
+        raise OptionError(message("ranges", got=ranges, allowed=f"for each name {allowed}"))
     for name, values in ranges.items():
+        if not isinstance(values, Sequence):
+            raise OptionError(message(f"range of {name}", got=values, allowed=allowed))
         pair = isinstance(values, tuple) and len(values) == 2
         numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
         if isinstance(values, str) or not values or (pair and (len(numbers) < 2 or not numbers[0] < numbers[1])):
-            allowed = "a pair (lowest, highest) of numbers, or a list of choices"
             raise OptionError(message(f"range of {name}", got=values, allowed=allowed))
         if name == "lr" and (not pair or values[0] <= 0):
             raise OptionError(message("range of lr", got=values, allowed="a pair of numbers above 0"))
@@ -144,13 +148,13 @@ def check_ranges(ranges: Ranges) -> dict[str, Range]:
 
 @contextmanager
 def _optuna() -> Iterator[Any]:
-    """Optuna, without its log and without its warnings about what it calls experimental."""
+    """Optuna, without its log, which repeats with a traceback what is raised here, and its experimental warnings."""
     try:
         import optuna
     except ImportError as error:
         raise missing_extra("optuna", "bench", "Tuning") from error
     before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         try:

@@ -17,7 +17,7 @@ OWN = ("schedule", "warmup", "batch_size")
 SHORT = {"clip": "clip_norm"}
 
 
-def parse_variation(text: str, option: str = "--vary") -> tuple[str, list[Any]]:
+def parse_variation(text: str) -> tuple[str, list[Any]]:
     """``schedule=constant,cosine`` as a name and its values: numbers, true, false, none or words.
 
     Raises:
@@ -25,7 +25,7 @@ def parse_variation(text: str, option: str = "--vary") -> tuple[str, list[Any]]:
     """
     name, equals, values = text.partition("=")
     if not equals or not name.strip() or not values.strip():
-        raise OptionError(message(option, got=text, allowed="NAME=VALUE,VALUE,... such as schedule=constant,cosine"))
+        raise OptionError(message("--vary", got=text, allowed="NAME=VALUE,VALUE,... such as schedule=constant,cosine"))
     return name.strip(), [_read(value.strip()) for value in values.split(",")]
 
 
@@ -45,8 +45,11 @@ def vary_contenders(contenders: Iterable[Contender], variations: Variations) -> 
     Raises:
         OptionError: a name has no values, or a contender refuses one.
     """
+    if not isinstance(variations, Mapping):
+        allowed = '{"name": [value, value]}'
+        raise OptionError(message("what to vary", got=variations, allowed=allowed))
     for name, values in variations.items():
-        if isinstance(values, str) or not values:
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise OptionError(message(f"values of {name} to vary", got=values, allowed="a list of at least one"))
     made = [
         vary(contender, dict(zip(variations, combination, strict=True)))
@@ -54,6 +57,8 @@ def vary_contenders(contenders: Iterable[Contender], variations: Variations) -> 
         for combination in itertools.product(*variations.values())
     ]
     check_fair(made)
+    for contender in made:
+        contender.check_options()
     return made
 
 
