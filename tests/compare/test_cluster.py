@@ -150,7 +150,7 @@ def test_without_ray_the_extra_is_named_before_anything_is_written(monkeypatch, 
 
 @pytest.mark.parametrize(
     ("on", "workers", "words"),
-    [("moon", 2, "on: got 'moon'"), ("ray://", 2, "on: got"), ("ray", 0, "workers on Ray: got 0")],
+    [("moon", 2, "on: got 'moon'"), ("ray://", 2, "on: got"), ("ray", 0, "on Ray: workers: got 0")],
 )
 def test_other_places_are_refused(on, workers, words):
     with pytest.raises(OptionError, match=words):

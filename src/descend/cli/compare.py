@@ -15,9 +15,9 @@ from descend.cli.exits import DONE, INTERRUPTED
 from descend.cli.progress import show_progress, terminable
 from descend.compare import Campaign, Comparison, Row, Settings, TaskResult, read_comparison
 from descend.compare.protocol import Trial
+from descend.compare.records import describe_refusal
 from descend.draw import write_report
 from descend.draw.results_table import show_bytes
-from descend.errors import RecordError, message
 
 DEFAULT_TASKS = ("digits-mlp", "digits-cnn")
 
@@ -103,7 +103,7 @@ def _tell(comparison: Comparison, folder: Path, as_json: bool, notes: Console) -
         pages = write_report(comparison, folder)
     except OSError as error:
         do = "The records are kept: make room, or write elsewhere, and run descend report."
-        raise RecordError(message(f"{folder} cannot be written ({error.strerror})", do=do)) from error
+        raise describe_refusal(folder, error, do) from error
     if as_json:
         sys.stdout.write(json.dumps(comparison.to_data(), indent=2, allow_nan=False) + "\n")
     else:

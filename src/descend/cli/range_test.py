@@ -9,9 +9,9 @@ from rich.console import Console
 
 from descend.cli.exits import DONE
 from descend.compare.range_test import find_lr_on
+from descend.compare.records import describe_refusal
 from descend.draw import draw_range
 from descend.draw.pictures import save
-from descend.errors import RecordError, message
 
 
 def run_range_test(
@@ -29,8 +29,7 @@ def run_range_test(
             picture.parent.mkdir(parents=True, exist_ok=True)
             files = save(draw_range(found, f"{optimizer} on {task}"), picture)
         except OSError as error:
-            do = "Choose another place with --picture."
-            raise RecordError(message(f"{picture} cannot be written ({error.strerror})", do=do)) from error
+            raise describe_refusal(picture, error, "Choose another place with --picture.") from error
         Console(stderr=True).print(f"Picture: {files[0]}", highlight=False, soft_wrap=True)
     if as_json:
         sys.stdout.write(json.dumps(found.to_data(), indent=2) + "\n")

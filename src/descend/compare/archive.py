@@ -9,7 +9,15 @@ from typing import Any
 from descend.compare.comparison import Comparison, conclude
 from descend.compare.contender import Entry
 from descend.compare.protocol import SCHEMA, Heading, Protocol
-from descend.compare.records import PROTOCOL, RUNS, read_protocol, read_runs, write_atomically
+from descend.compare.records import (
+    ELSEWHERE,
+    PROTOCOL,
+    RUNS,
+    describe_refusal,
+    read_protocol,
+    read_runs,
+    write_atomically,
+)
 from descend.errors import RecordError, message
 from descend.tasks import Metric
 
@@ -38,8 +46,7 @@ def save_plan(folder: Path, tasks: Mapping[str, tuple[Heading, Sequence[Entry]]]
     try:
         write_atomically(folder / PLAN, json.dumps(plan, indent=2) + "\n")
     except OSError as error:
-        do = "Choose another folder with --out (or out=)."
-        raise RecordError(message(f"{folder} cannot be written ({error.strerror})", do=do)) from error
+        raise describe_refusal(folder, error, ELSEWHERE) from error
 
 
 def read_comparison(folder: str | Path) -> Comparison:

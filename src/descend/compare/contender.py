@@ -23,9 +23,9 @@ from descend.tasks import Task
 
 SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "constant": lambda steps: constant(1.0),
-    "linear": lambda steps: linear(steps),
-    "cosine": lambda steps: cosine(steps),
-    "one-cycle": lambda steps: one_cycle(steps),
+    "linear": linear,
+    "cosine": cosine,
+    "one-cycle": one_cycle,
 }
 """How the learning rate may go over a budget of updates, by name."""
 
@@ -101,7 +101,7 @@ class Contender:
     @property
     def cls(self) -> type[torch.optim.Optimizer]:
         """The optimizer class."""
-        return find_class(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
+        return get(self.optimizer) if isinstance(self.optimizer, str) else self.optimizer
 
     def check_options(self) -> None:
         """Refuse options that the optimizer does not take, before anything is trained with them.
@@ -170,11 +170,6 @@ class Contender:
         options = json.dumps(self.described, sort_keys=True, default=repr)
         text = f"{self.cls.__module__}.{self.cls.__qualname__}|{formula}|{options}"
         return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def find_class(name: str) -> type[torch.optim.Optimizer]:
-    """The optimizer of descend with this name; the one place where names become classes."""
-    return get(name)
 
 
 def from_class(cls: type[torch.optim.Optimizer], count: int) -> Contender:

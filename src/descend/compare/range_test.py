@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from descend.compare.contender import Contender
 from descend.compare.jobs import prepare
 from descend.compare.pool import one_thread
 from descend.compare.preservation import preserved
@@ -158,10 +157,10 @@ def find_lr_on(
         fitted, data = contender.fit(found), check(found)
         torch.manual_seed(seed)
         whole = _TaskModel(fitted, fitted.model())
-        stepped = Contender.build(contender, whole, contender.lrs[-1], steps)
+        stepped = contender.build(whole, contender.lrs[-1], steps)
         batches = _Batches(lambda: fitted.stream(whole.model, data.train, seed))
-        bounds = {"lowest": lowest, "highest": highest}
-        return find_lr(whole, stepped, batches, _keep, **bounds, steps=steps, clip_norm=fitted.clip_norm)
+        return find_lr(whole, stepped, batches, _keep, lowest=lowest, highest=highest, steps=steps,
+                       clip_norm=fitted.clip_norm)  # fmt: skip
 
 
 class _TaskModel(nn.Module):

@@ -26,7 +26,8 @@ except ImportError:  # Windows has no flock; there two comparisons in one folder
 
 RUNS, PACKED = "runs.jsonl", ".gz"
 PROTOCOL = "protocol.json"
-_ELSEWHERE = "choose another folder with --out (or out=)."
+ELSEWHERE = "Choose another folder with --out (or out=)."
+_OR_ELSEWHERE = "or choose another folder with --out (or out=)."
 
 
 def read_runs(path: Path, protocol: str | None = None) -> tuple[list[Record], int]:
@@ -101,7 +102,7 @@ class RecordFile:
                 self._open(folder)
             except OSError as error:
                 self.close()
-                raise RecordError(_refused(folder, error, "C" + _ELSEWHERE[1:])) from error
+                raise describe_refusal(folder, error, ELSEWHERE) from error
             except RecordError:
                 self.close()
                 raise
@@ -131,7 +132,7 @@ class RecordFile:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            do = f"Wait until it has ended, or {_ELSEWHERE}"
+            do = f"Wait until it has ended, {_OR_ELSEWHERE}"
             raise RecordError(message(f"another comparison is writing to {folder}", do=do)) from error
 
     def _agree(self, path: Path) -> None:
@@ -145,7 +146,7 @@ class RecordFile:
         different = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
         if different:
             changes = "; ".join(f"{key}: {theirs.get(key)} there, {ours.get(key)} here" for key in different)
-            do = f"Give the same settings to continue it, or {_ELSEWHERE}"
+            do = f"Give the same settings to continue it, {_OR_ELSEWHERE}"
             raise RecordError(message(f"{path.parent} holds a comparison with another protocol ({changes})", do=do))
 
     def append(self, records: Iterable[Record]) -> None:
@@ -181,7 +182,7 @@ class RecordFile:
             with suppress(OSError):  # a torn line is cut off at the next start
                 os.ftruncate(descriptor, end)
             do = "Make room and give the same command again: it goes on where it stopped."
-            raise RecordError(_refused(self.folder, error, do)) from error
+            raise describe_refusal(self.folder, error, do) from error
 
     def close(self) -> None:
         """Release the folder for others."""
@@ -198,8 +199,9 @@ class RecordFile:
         self.close()
 
 
-def _refused(folder: Path | None, error: OSError, do: str) -> str:
-    return message(f"{folder} cannot be written ({error.strerror})", do=do)
+def describe_refusal(path: Path | None, error: OSError, do: str) -> RecordError:
+    """The error for a file or folder of results that the system does not let us write."""
+    return RecordError(message(f"{path} cannot be written ({error.strerror})", do=do))
 
 
 def read_protocol(path: Path) -> dict[str, Any]:
