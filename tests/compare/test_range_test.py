@@ -204,6 +204,7 @@ def test_numbers_out_of_range_are_refused(changes, words):
     [
         ({"model": nn.Linear}, "find_lr: model: got 'type'; allowed: a torch.nn.Module"),
         ({"optimizer": 0.1}, "find_lr: optimizer: got 'float'; allowed: an optimizer of the model"),
+        ({"batches": [{"x": 1.0, "y": 2.0}]}, "find_lr: a batch: got 'dict'; allowed: inputs and targets. Make pairs"),
         ({"batches": None}, "find_lr: batches: got 'NoneType'; allowed: pairs of inputs and targets"),
         ({"loss": "mse"}, "find_lr: loss: got 'str'; allowed: a function of outputs and targets"),
     ],

@@ -193,6 +193,9 @@ def _cycle(batches: Iterable[Any]) -> Iterator[Any]:
         empty = True
         for batch in batches:
             empty = False
+            if not isinstance(batch, tuple | list) or len(batch) < 2:
+                got, do = type(batch).__name__, "Make pairs: [(batch['x'], batch['y']) for batch in loader]."
+                raise OptionError(message("find_lr: a batch", got=got, allowed="inputs and targets", do=do))
             yield batch
         if empty:
             raise OptionError(message("the range test got no batches", do="Pass a loader with at least one batch."))

@@ -111,7 +111,7 @@ class RecordFile:
         folder.mkdir(parents=True, exist_ok=True)
         packed = folder / f"{RUNS}{PACKED}"
         if packed.exists():
-            do = f"Run gunzip {packed} to go on with it, or {_ELSEWHERE}"
+            do = f"Run gunzip {packed} to go on with it, {_OR_ELSEWHERE}"
             raise RecordError(message(f"{packed} is packed, which is only read", do=do))
         self._descriptor = os.open(folder / RUNS, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._lock(folder, self._descriptor)

@@ -17,7 +17,7 @@ OWN = ("schedule", "warmup", "batch_size")
 SHORT = {"clip": "clip_norm"}
 
 
-def parse_variation(text: str) -> tuple[str, list[Any]]:
+def parse_variation(text: str, option: str = "--vary") -> tuple[str, list[Any]]:
     """``schedule=constant,cosine`` as a name and its values: numbers, true, false, none or words.
 
     Raises:
@@ -25,7 +25,7 @@ def parse_variation(text: str) -> tuple[str, list[Any]]:
     """
     name, equals, values = text.partition("=")
     if not equals or not name.strip() or not values.strip():
-        raise OptionError(message("--vary", got=text, allowed="NAME=VALUE,VALUE,... such as schedule=constant,cosine"))
+        raise OptionError(message(option, got=text, allowed="NAME=VALUE,VALUE,... such as schedule=constant,cosine"))
     return name.strip(), [_read(value.strip()) for value in values.split(",")]
 
 
