@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from descend.backends.base import WORK, Batch, Totals, as_real
-from descend.lang.graph import Node, walk
+from descend.lang.graph import Node, Rate, walk
 from descend.lang.parameter_write import NEAREST, STOCHASTIC
 from descend.lang.program import Pass
 from descend.lang.words import evaluate
@@ -183,7 +183,8 @@ class EagerRunner:
         if node.name == "size":
             shape = as_real(self.batch.params[j]).shape
             return float(math.prod(n for d, n in enumerate(shape) if d in node.axes or not node.axes))
-        return self._state(node.name, j).to(torch.float64, copy=True)
+        value = self._state(node.name, j).to(torch.float64, copy=True)
+        return value.reshape(()) if node.rate is Rate.TENSOR else value
 
     def _round(self, node: Node, value: Tensor, j: int) -> Tensor:
         """A new parameter as its dtype will hold it; gradients pass as if nothing were rounded."""

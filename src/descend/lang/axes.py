@@ -36,7 +36,7 @@ def list_axes(node: Node, graph: Graph) -> frozenset[int]:
     """The axes along which a value differs."""
     if node.rate is Rate.SLICE:
         return node.axes
-    return frozenset(range(graph.dims)) if node.rate is Rate.COORDINATE else frozenset()
+    return graph.long if node.rate is Rate.COORDINATE else frozenset()
 
 
 def reduce_slices(graph: Graph, name: str, arg: Node, spanned: frozenset[int], kept: frozenset[int]) -> Node:
@@ -62,4 +62,4 @@ def reduce_slices(graph: Graph, name: str, arg: Node, spanned: frozenset[int], k
 
 def count_elements(graph: Graph, axes: frozenset[int]) -> Node:
     """Number of elements along some axes of a tensor, or of the whole tensor."""
-    return graph.input("size", Rate.TENSOR, axes if len(axes) < graph.dims else frozenset())
+    return graph.input("size", Rate.TENSOR, axes if axes != graph.long else frozenset())

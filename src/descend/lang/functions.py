@@ -140,7 +140,9 @@ def largest(x: Symbol | float, over: Over = "tensor") -> Symbol:
 
 
 def _reduce(word: str, name: str, x: Symbol | float, over: str | int, *, averaged: bool = False) -> Symbol:
-    if not isinstance(x, Symbol) or x.node.rate < Rate.SLICE:
+    # along axes of length 1 a value of rows may be one of the tensor
+    slowest = Rate.TENSOR if isinstance(x, Symbol) and x.graph.singletons else Rate.SLICE
+    if not isinstance(x, Symbol) or x.node.rate < slowest:
         raise RuleError(
             message(
                 f"{word}() adds up coordinates",
@@ -150,11 +152,11 @@ def _reduce(word: str, name: str, x: Symbol | float, over: str | int, *, average
         )
     graph, node = x.graph, as_number(x.node, x.graph)
     if over in ("group", "all"):
-        if averaged or name == "largest" or node.rate is Rate.SLICE:
+        if averaged or name == "largest" or node.rate is not Rate.COORDINATE:
             raise RuleError(message(f"{word}(over={over!r}) of {x!r}", allowed="sum() and norm() of coordinates"))
         return Symbol(graph.reduce(name, node, over=str(over), wait=graph.wait), graph)
     spanned = list_axes(node, graph)
-    kept = frozenset() if over == "tensor" else find_kept(over, graph.dims, word)
+    kept = frozenset() if over == "tensor" else find_kept(over, graph.dims, word) & graph.long
     if not kept <= spanned:
         raise RuleError(message(f"{word}(x, over={over!r}): {x!r} is the same along an axis that this keeps"))
     result = Symbol(reduce_slices(graph, name, node, spanned, kept), graph)

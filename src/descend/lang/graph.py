@@ -71,11 +71,18 @@ class Graph:
         dims: number of axes of the tensors that the formula steps.
         wait: how many passes must have ended before one that takes a formula's sum over many tensors: those of all
             shapes take it in the same pass, though some know sooner what they add.
+        singletons: axes of length 1, along which nothing differs.
     """
 
     dims: int = 2
     wait: int = 0
+    singletons: frozenset[int] = frozenset()
     _nodes: dict[tuple[object, ...], Node] = field(default_factory=dict)
+
+    @property
+    def long(self) -> frozenset[int]:
+        """The axes along which coordinates differ; the first, if none does."""
+        return frozenset(range(self.dims)) - self.singletons or frozenset({0})
 
     def input(self, name: str, rate: Rate, axes: frozenset[int] = frozenset()) -> Node:
         """A value that comes from outside: a stream, a state, a hyper-parameter."""
@@ -89,7 +96,7 @@ class Graph:
         """A word applied to values; runs at the rate of its fastest argument, row times column at every coordinate."""
         rate = max((a.rate for a in args), default=Rate.HOST)
         axes = frozenset().union(*(a.axes for a in args if a.rate is Rate.SLICE)) if rate is Rate.SLICE else frozenset()
-        if len(axes) == self.dims and rate is Rate.SLICE:
+        if rate is Rate.SLICE and axes == self.long:
             rate, axes = Rate.COORDINATE, frozenset()
         return self._intern(op, args, "", 0.0, rate, max((a.stage for a in args), default=0), axes)
 

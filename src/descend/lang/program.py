@@ -86,7 +86,8 @@ class Program:
         columns: uniform table's column of each host or group value.
         slots: tensor slot of each tensor value and of each reduction.
         slices: number of each slice value that outlives its pass's beginning, and of each reduction over slices.
-        axes: the tensor's axes, those together that every slice value has together; empty without slices.
+        axes: the tensor's axes, those together that every slice value has together, without those that are known to
+            be of length 1; empty without slices.
         totals: place of each reduction over all tensors.
         group_sums: name of the input that holds each reduction over a group's tensors, once it is known.
     """
@@ -200,7 +201,7 @@ def compile_passes(step: StepGraph) -> Program:
             )
         )
     streams = ("p", "g", *(k for k in coordinate if k != "p"))
-    axes = _join_axes(step.graph.dims, {n.axes for n in walk([*slots, *slices]) if n.axes})
+    axes = _join_axes(step.graph.long, {n.axes for n in walk([*slots, *slices]) if n.axes})
     return Program(step, tuple(passes), streams, tensor_states, slice_states,
                    inputs, columns, slots, slices, axes, totals, group_sums)  # fmt: skip
 
@@ -218,10 +219,10 @@ def _find_lasting(roots: list[Node], due: dict[Node, int]) -> list[Node]:
     return [a for n in users for a in n.args if a.rate in _SLOW and a in due and due[a] < due[n]]
 
 
-def _join_axes(dims: int, sets: set[frozenset[int]]) -> tuple[tuple[int, ...], ...]:
+def _join_axes(axes: frozenset[int], sets: set[frozenset[int]]) -> tuple[tuple[int, ...], ...]:
     """The axes in order, those together that all sets have, or lack, together: such axes are one to a kernel."""
     groups: list[list[int]] = []
-    for axis in range(dims if sets else 0):
+    for axis in sorted(axes) if sets else ():
         if groups and all((axis in s) == (groups[-1][-1] in s) for s in sets):
             groups[-1].append(axis)
         else:

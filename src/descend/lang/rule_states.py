@@ -23,9 +23,10 @@ def _make_input(graph: Graph, letter: str, state: State) -> Node:
     if state.shared:
         return graph.input(letter, Rate.GROUP)
     axes = state.find_axes(graph.dims)
-    if axes is None or len(axes) == graph.dims:  # what a tensor has not is given as a coordinate that nothing may use
+    if axes is None or axes >= graph.long:  # what a tensor has not is given as a coordinate that nothing may use
         return graph.input(letter, Rate.COORDINATE)
-    return graph.input(letter, Rate.SLICE, axes) if axes else graph.input(letter, Rate.TENSOR)
+    differing = axes & graph.long
+    return graph.input(letter, Rate.SLICE, differing) if differing else graph.input(letter, Rate.TENSOR)
 
 
 def flatten(rule: Rule, values: Sequence[Any], dims: int) -> list[Any]:

@@ -36,6 +36,8 @@ class Structure:
         idle: whether the step is one without gradient, such as a row of a sparse gradient misses.
         woven: names of the options of ``descend.lang.woven`` that are in use.
         dims: number of the tensor's axes, at least 1, where anything depends on it.
+        singletons: its axes of length 1, where a program of its own is worth it: rows of one coordinate are
+            coordinates, and need no sums and no walk over rows.
     """
 
     options: tuple[tuple[str, Any], ...] = ()
@@ -54,6 +56,7 @@ class Structure:
     idle: bool = False
     woven: frozenset[str] = frozenset()
     dims: int = 2
+    singletons: frozenset[int] = frozenset()
 
 
 @dataclass

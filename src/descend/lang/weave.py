@@ -66,9 +66,12 @@ class StepGraph:
 
     @property
     def slice_states(self) -> dict[str, frozenset[int]]:
-        """The axes along which those states differ that are one value a row, a column or the like, by letter."""
+        """The axes along which those states differ that are one value a row, a column or the like, by letter.
+
+        None, where all axes that such a state has are of length 1.
+        """
         axes = {k: state.find_axes(self.graph.dims) for k, state in self.declared.items()}
-        return {k: own for k, own in axes.items() if own and len(own) < self.graph.dims}
+        return {k: own & self.graph.long for k, own in axes.items() if own and not own >= self.graph.long}
 
 
 def weave(rule: Rule, structure: Structure) -> StepGraph:
@@ -77,7 +80,7 @@ def weave(rule: Rule, structure: Structure) -> StepGraph:
     Raises:
         RuleError: if the formula does something that it cannot.
     """
-    graph = Graph(structure.dims)
+    graph = Graph(structure.dims, singletons=structure.singletons)
 
     def host(name: str) -> Symbol:
         return Symbol(graph.input(name, Rate.HOST), graph)
@@ -199,7 +202,7 @@ def trace_plain(rule: Rule, structure: Structure | None = None) -> tuple[Trace, 
         The trace, and its inputs by letter.
     """
     chosen = structure or default_structure(rule)
-    graph = Graph(chosen.dims)
+    graph = Graph(chosen.dims, singletons=chosen.singletons)
     p, g = (Symbol(graph.input(letter, Rate.COORDINATE), graph) for letter in "pg")
     return trace(rule, chosen, graph, p, g), {"p": p.node, "g": g.node}
 

@@ -76,7 +76,8 @@ class Unit:
         self._home, self._spans, self._differentiable = home, spans, differentiable
         self._watched = home.handed_out
         self._counted = self._watched or self.rows.asks_fresh
-        self._find_place = Tensor.data_ptr if backend == "cpu" and not program.axes else find_place
+        shaped = program.axes or program.step.graph.singletons
+        self._find_place = Tensor.data_ptr if backend == "cpu" and not shaped else find_place
         self._places = list(map(self._find_place, params))
         self._sizes = list(map(Tensor.numel, params))
         self._bytes = list(map(_BYTES, params))

@@ -88,6 +88,9 @@ class _Writer:
             self.body.operands[node] = self._count(node.axes)
         elif node.op == "input":
             address = self.read_entry(self.state_column(node.name))
+            if node.name in self.program.slice_states:  # of axes of length 1
+                self.body.operands[node] = self._read_state(address, "0")
+                return
             self.body.operands[node] = name = self.body.name()
             self.body.emit(f"{name} = load double, ptr {address}")
         else:
