@@ -100,6 +100,10 @@ class Graph:
             rate, axes = Rate.COORDINATE, frozenset()
         return self._intern(op, args, "", 0.0, rate, max((a.stage for a in args), default=0), axes)
 
+    def spread(self, op: str, *args: Node) -> Node:
+        """A word applied to values at every coordinate, though its arguments differ along fewer axes."""
+        return self._intern(op, args, "", 0.0, Rate.COORDINATE, max((a.stage for a in args), default=0))
+
     def reduce(self, name: str, arg: Node, *, over: str, kept: frozenset[int] = frozenset(), wait: int = 0) -> Node:
         """A sum over the coordinates of one tensor, of a group's tensors or of all; known one pass later.
 

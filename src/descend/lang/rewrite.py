@@ -102,6 +102,38 @@ def simplify(graph: Graph, roots: Iterable[Node]) -> list[Node]:
     return [visit(r) for r in roots]
 
 
+def spread_products(graph: Graph, roots: Iterable[Node]) -> list[Node]:
+    """The roots, where coordinates themselves compute what puts different slices together.
+
+    A row times a column of a stack's matrices is a slice value too, where a tensor has more axes; but to compute it
+    once a coordinate, or once a row of them, costs less than to write it to memory and read it again.
+
+    Args:
+        graph: where new nodes are made.
+        roots: the values that are wanted.
+    """
+    done: dict[Node, Node] = {}
+    products: dict[Node, bool] = {}
+
+    def is_product(node: Node) -> bool:
+        if node not in products:
+            own = node.rate is Rate.SLICE and bool(node.args) and node.op != "reduce"
+            products[node] = own and (all(a.axes != node.axes for a in node.args) or any(map(is_product, node.args)))
+        return products[node]
+
+    def spread(node: Node) -> Node:
+        return graph.spread(node.op, *map(spread, node.args)) if is_product(node) else visit(node)
+
+    def visit(node: Node) -> Node:
+        if node not in done:
+            inside = node.rate is Rate.COORDINATE and node.op != "reduce"
+            args = tuple(map(spread if inside else visit, node.args))
+            done[node] = _rebuild(graph, node, args)
+        return done[node]
+
+    return [visit(r) for r in roots]
+
+
 def _rebuild(graph: Graph, node: Node, args: tuple[Node, ...]) -> Node:
     if args == node.args:
         return node

@@ -12,7 +12,7 @@ from descend.errors import UnknownOptionError, did_you_mean
 from descend.lang.functions import clamp, minimum, norm
 from descend.lang.graph import Graph, Node, Rate, walk
 from descend.lang.parameter_write import read_exact, write_parameter
-from descend.lang.rewrite import simplify
+from descend.lang.rewrite import simplify, spread_products
 from descend.lang.rule import Rule, State
 from descend.lang.symbol import Symbol
 from descend.lang.trace import Structure, Trace, trace
@@ -112,9 +112,8 @@ def weave(rule: Rule, structure: Structure) -> StepGraph:
     written = write_parameter(structure, graph, stored_p, new_p, delta)
     watched |= written.sums
     woven = {k: s.node for k, s in written.states.items()}
-    total, plain_p, *rest = simplify(
-        graph, [total, written.p.node, *watched.values(), *woven.values(), *remembered.values()]
-    )
+    wanted = [total, written.p.node, *watched.values(), *woven.values(), *remembered.values()]
+    total, plain_p, *rest = spread_products(graph, simplify(graph, wanted))
     plain = iter(rest)
     watched = dict(zip(watched, plain, strict=False))
     woven = dict(zip(woven, plain, strict=False))
