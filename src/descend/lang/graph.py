@@ -72,11 +72,13 @@ class Graph:
         wait: how many passes must have ended before one that takes a formula's sum over many tensors: those of all
             shapes take it in the same pass, though some know sooner what they add.
         singletons: axes of length 1, along which nothing differs.
+        inner: the axis along which compiled loops run where the last ones are short.
     """
 
     dims: int = 2
     wait: int = 0
     singletons: frozenset[int] = frozenset()
+    inner: int | None = None
     _nodes: dict[tuple[object, ...], Node] = field(default_factory=dict)
 
     @property

@@ -38,6 +38,7 @@ class Structure:
         dims: number of the tensor's axes, at least 1, where anything depends on it.
         singletons: its axes of length 1, where a program of its own is worth it: rows of one coordinate are
             coordinates, and need no sums and no walk over rows.
+        inner: the axis along which compiled loops run where the last ones are short, as a convolution's are.
     """
 
     options: tuple[tuple[str, Any], ...] = ()
@@ -57,6 +58,7 @@ class Structure:
     woven: frozenset[str] = frozenset()
     dims: int = 2
     singletons: frozenset[int] = frozenset()
+    inner: int | None = None
 
 
 @dataclass

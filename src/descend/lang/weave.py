@@ -80,7 +80,7 @@ def weave(rule: Rule, structure: Structure) -> StepGraph:
     Raises:
         RuleError: if the formula does something that it cannot.
     """
-    graph = Graph(structure.dims, singletons=structure.singletons)
+    graph = Graph(structure.dims, singletons=structure.singletons, inner=structure.inner)
 
     def host(name: str) -> Symbol:
         return Symbol(graph.input(name, Rate.HOST), graph)
@@ -201,7 +201,7 @@ def trace_plain(rule: Rule, structure: Structure | None = None) -> tuple[Trace, 
         The trace, and its inputs by letter.
     """
     chosen = structure or default_structure(rule)
-    graph = Graph(chosen.dims, singletons=chosen.singletons)
+    graph = Graph(chosen.dims)
     p, g = (Symbol(graph.input(letter, Rate.COORDINATE), graph) for letter in "pg")
     return trace(rule, chosen, graph, p, g), {"p": p.node, "g": g.node}
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from descend.backends.cpu import runner as cpu
+from descend.backends.cpu.tiling import choose_inner
 from descend.errors import BackendError, OptionError, ParameterError, message
 from descend.lang.fold import build_program, fold_zeros, split_options
 from descend.lang.program import Program
@@ -323,20 +324,20 @@ class StepPlan:
 def fit_structure(rule: Rule, structure: Structure, p: Tensor) -> Structure:
     """A group's structure for one of its parameters: the number of axes decides where the formula looks at it.
 
-    Where rows and columns are looked at, so do axes of length 1, such as those of 1 x 1 convolutions: without them
-    there is less to add up. Not where that would drop a state or take a sum over many tensors in another pass.
+    Where it looks at rows and columns too, so do axes of length 1, such as those of 1 x 1 convolutions: along them
+    there is nothing to add up. Not where that would drop a state or take a sum over many tensors in another pass.
     """
     if not (rule.sees_dims or structure.woven & BY_ROWS):
         return structure
     fitted = replace(structure, dims=max(p.dim(), 1))
-    whole = build_program(rule, fitted)
-    singletons = frozenset(d for d, n in enumerate(p.shape) if n == 1)
-    if not singletons or not whole.axes or p.is_complex() or not p.is_contiguous() or is_sparse(p):
+    program = build_program(rule, fitted)
+    if not program.axes or p.is_complex() or is_sparse(p) or not p.is_contiguous():
         return fitted
-    lean = replace(fitted, singletons=singletons)
-    program = build_program(rule, lean)
-    same = set(program.states) == set(whole.states) and program.sum_passes == whole.sum_passes
-    return lean if same else fitted
+    fitted = replace(fitted, inner=choose_inner(p.shape))
+    lean = replace(fitted, singletons=frozenset(d for d, n in enumerate(p.shape) if n == 1))
+    other = build_program(rule, lean)
+    kept, left = ((set(made.states), made.find_passes((*made.totals, *made.group_sums))) for made in (program, other))
+    return lean if left == kept else fitted
 
 
 def choose_backend(p: Tensor, group: Mapping[str, Any], wanted: str, label: str, program: Program) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from descend.backends.cpu.body import Body
 from descend.backends.cpu.context import read_entry
+from descend.backends.cpu.nest import Nest, Place
 from descend.backends.cpu.reductions import JOIN, NOTHING, name_join
 from descend.backends.cpu.slices import Loop, SliceLayout, lay_out, plan_beginning
 from descend.backends.cpu.words import LOAD, STORE
@@ -34,8 +35,10 @@ def render_beginning(program: Program, step: Pass, work: str) -> str:
     for name, node in step.tensor_stores:
         address = writer.read_entry(writer.state_column(name))
         writer.body.emit(f"store double {writer.body.operand(node)}, ptr {address}")
+    written = {name for phase in plan_beginning(program, step) for loop in phase.loops for name, _ in loop.stores}
     for name, node in step.slice_stores:
-        writer.store_state(name, node)
+        if name not in written:
+            writer.store_state(name, node)
     return writer.body.text()
 
 
@@ -126,10 +129,16 @@ class _Writer:
         read = [a for a in used if a.rate is Rate.SLICE and a not in loop.nodes] + summed
         bases = {a: self.read_entry(self.layout.buffer_column(a)) for a in dict.fromkeys(read)}
         states = {n: self.read_entry(self.state_column(n.name)) for n in loop.nodes if n.op == "input"}
-        index = self._open(self._length(loop.axes))
-        places = self._find_places(index, loop.axes, {a.axes for a in (*read, *loop.sums)})
+        stored = {name: self.read_entry(self.state_column(name)) for name, _ in loop.stores}
+        kinds = {loop.axes, *(a.axes for a in (*read, *loop.sums))}
+        nest, places = self._open_nest(loop.axes, kinds)
+        still = [n for n in loop.sums if places[n.axes][1] == "0"]
+        totals = {n: (f"%{nest.label}.sum{i}", "double", NOTHING[name_join(n)]) for i, n in enumerate(still)}
+        step = nest.open_inner(list(totals.values()))
+        at = {kind: nest.step_to(step, place) for kind, place in places.items()}
+        index = at[loop.axes]
         for node in bases:
-            self.body.operands[node] = self._load(node, bases[node], places[node.axes])
+            self.body.operands[node] = self._load(node, bases[node], at[node.axes])
         for node in loop.nodes:
             if node in states:
                 self.body.operands[node] = self._read_state(states[node], index)
@@ -139,9 +148,18 @@ class _Writer:
                 self._store(node, kept[node], index)
             if node in rounded:
                 self._write_work(self._as_double(node), rounded[node], index)
+        for name, node in loop.stores:
+            self._write_work(self._as_double(node), stored[name], index)
         for node in loop.sums:
-            self._add(node, homes[node], places[node.axes])
-        self._close(index)
+            value = self._take_share(node)
+            if node in totals:
+                self._join(node, totals[node][0], value, f"{totals[node][0]}.next")
+            else:
+                self._add(node, homes[node], at[node.axes], value)
+        nest.close_inner()
+        for node, (total, *_) in totals.items():
+            self._add(node, homes[node], at[node.axes], total)
+        nest.close_outer()
         self.body.operands = outside
 
     def _locate(self, node: Node) -> str:
@@ -157,46 +175,22 @@ class _Writer:
         else:
             self.body.emit(f"call void @fill(ptr {home}, double {nothing}, i64 {self._length(node.axes)})")
 
-    def _open(self, length: str) -> str:
+    def _open_nest(self, axes: frozenset[int], kinds: set[frozenset[int]]) -> tuple[Nest, dict[frozenset[int], Place]]:
+        """Append the beginning of loops over the elements along some axes; the innermost is not open yet.
+
+        Returns:
+            The loops, and where elements along each kind of axes lie.
+        """
         self.loops += 1
-        label = f"loop{self.loops}"
-        self.body.emit(f"br label %{label}.before")
-        self.body.lines.append(f"{label}.before:")
-        self.body.emit(f"br label %{label}")
-        self.body.lines.append(f"{label}:")
-        self.body.emit(f"%{label}.i = phi i64 [ 0, %{label}.before ], [ %{label}.next, %{label}.work ]")
-        self.body.emit(f"%{label}.some = icmp slt i64 %{label}.i, {length}")
-        self.body.emit(f"br i1 %{label}.some, label %{label}.work, label %{label}.after")
-        self.body.lines.append(f"{label}.work:")
-        return f"%{label}.i"
-
-    def _close(self, index: str) -> None:
-        label = index.removesuffix(".i")
-        self.body.emit(f"{label}.next = add i64 {index}, 1")
-        self.body.emit(f"br label {label}")
-        self.body.lines.append(f"{label.removeprefix('%')}.after:")
-
-    def _find_places(self, index: str, axes: frozenset[int], wanted: set[frozenset[int]]) -> dict[frozenset[int], str]:
-        """The index of this element among smaller slices: the one row of a stack's matrix, for example."""
-        places = {axes: index, frozenset(): "0"}
-        smaller = [w for w in wanted if w not in places]
-        if not smaller:
-            return places
-        rest, at = index, {}
-        for axis in reversed(self.layout.along(axes)):
-            name = self.body.name()
-            self.body.emit(f"{name} = urem i64 {rest}, {self.sizes[axis]}")
-            self.body.emit(f"{name}.q = udiv i64 {rest}, {self.sizes[axis]}")
-            at[axis], rest = name, f"{name}.q"
-        for some in smaller:
-            place = "0"
-            for axis in self.layout.along(some):
-                name = self.body.name()
-                self.body.emit(f"{name}.m = mul i64 {place}, {self.sizes[axis]}")
-                self.body.emit(f"{name} = add i64 {name}.m, {at[axis]}")
-                place = name
-            places[some] = place
-        return places
+        label, along = f"loop{self.loops}", self.layout.along(axes)
+        if kinds <= {axes, frozenset()}:  # elements one after the other
+            nest = Nest(self.body, label, (0,), 0, [self._length(axes)])
+            nest.open_outer()
+            return nest, {kind: ("0", "1" if kind == axes else "0") for kind in kinds}
+        inner = self.layout.inner if self.layout.inner in along else along[-1]
+        nest = Nest(self.body, label, along, inner, self.sizes)
+        nest.open_outer()
+        return nest, {kind: nest.locate(self.layout.along(kind)) for kind in kinds}
 
     def _load(self, node: Node, base: str, place: str) -> str:
         name = self.body.name()
@@ -237,14 +231,24 @@ class _Writer:
         self.body.emit(f"{name}.d = fpext {self.work} {name} to double")
         return f"{name}.d"
 
-    def _add(self, node: Node, home: str, place: str) -> None:
-        name, value = self.body.name(), self.body.operand(node.args[0])
+    def _take_share(self, node: Node) -> str:
+        """Append what one element adds to a sum."""
+        value = self.body.operand(node.args[0])
+        if node.name != "sumsq":
+            return value
+        name = self.body.name()
+        self.body.emit(f"{name}.q = fmul double {value}, {value}")
+        return f"{name}.q"
+
+    def _join(self, node: Node, sofar: str, value: str, name: str) -> None:
+        self.body.emit(f"{name} = {JOIN[name_join(node)].format(sofar, value)}")
+
+    def _add(self, node: Node, home: str, place: str, value: str) -> None:
+        """Append the joining of a value to what lies in memory."""
+        name = self.body.name()
         self.body.emit(f"{name}.a = getelementptr double, ptr {home}, i64 {place}")
         self.body.emit(f"{name}.o = load double, ptr {name}.a")
-        if node.name == "sumsq":
-            self.body.emit(f"{name}.q = fmul double {value}, {value}")
-            value = f"{name}.q"
-        self.body.emit(f"{name} = {JOIN[name_join(node)].format(f'{name}.o', value)}")
+        self._join(node, f"{name}.o", value, name)
         self.body.emit(f"store double {name}, ptr {name}.a")
 
     def store_state(self, name: str, node: Node) -> None:
@@ -252,10 +256,9 @@ class _Writer:
         axes = self.program.step.slice_states[name]
         address = self.read_entry(self.state_column(name))
         base = self.read_entry(self.layout.buffer_column(node)) if node.rate is Rate.SLICE else ""
-        index = self._open(self._length(axes))
-        if base:
-            value = self._load(node, base, self._find_places(index, axes, {node.axes})[node.axes])
-        else:
-            value = self._as_double(node)
-        self._write_work(value, address, index)
-        self._close(index)
+        nest, places = self._open_nest(axes, {axes, node.axes})
+        step = nest.open_inner()
+        value = self._load(node, base, nest.step_to(step, places[node.axes])) if base else self._as_double(node)
+        self._write_work(value, address, nest.step_to(step, places[axes]))
+        nest.close_inner()
+        nest.close_outer()

@@ -44,7 +44,7 @@ def _render_span(program: Program, step: Pass, storage: Storage) -> str:
         ),
         body=body.text(),
         ends="\n".join(
-            template.SUM_END[kind].format(i=i, slot=program.slots[node])
+            template.SUM_END[kind].format(i=i, slot=program.slots[node], x=f"%sum{i}.next")
             for i, ((kind, _), node) in enumerate(zip(sums, step.reductions, strict=True))
         ),
     )

@@ -26,15 +26,22 @@ def add_up(body: Body, node: Node, i: int) -> tuple[str, str]:
         body.emit(f"%sum{i}.w = zext i1 %sum{i}.n to i32")
         body.emit(f"%sum{i}.next = add i32 %sum{i}, %sum{i}.w")
         return "i32", "0"
-    if body.kind == "float":
-        body.emit(f"%sum{i}.d = fpext float {value} to double")
-        value = f"%sum{i}.d"
-    if node.name == "sumsq":
-        body.emit(f"%sum{i}.q = fmul double {value}, {value}")
-        value = f"%sum{i}.q"
+    value = widen(body, node.args[0], f"%sum{i}", squared=node.name == "sumsq")
     if node.name == "largest":
         body.emit(f"%sum{i}.next = {JOIN['largest'].format(f'%sum{i}', value)}")
         return "double", NOTHING["largest"]
     # the one place where order is free, so that the sum vectorises; chunks fix it again
     body.emit(f"%sum{i}.next = fadd reassoc nsz double %sum{i}, {value}")
     return "double", NOTHING["sum"]
+
+
+def widen(body: Body, node: Node, name: str, *, squared: bool) -> str:
+    """A coordinate's value, or its square, in float64."""
+    value = body.operand(node)
+    if body.kind == "float":
+        body.emit(f"{name}.w = fpext float {value} to double")
+        value = f"{name}.w"
+    if squared:
+        body.emit(f"{name}.q = fmul double {value}, {value}")
+        value = f"{name}.q"
+    return value

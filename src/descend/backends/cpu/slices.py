@@ -22,11 +22,13 @@ class Loop:
         axes: along which the elements lie.
         nodes: values computed in it, arguments first.
         sums: reductions of slice values that it adds up.
+        stores: new states that it writes.
     """
 
     axes: frozenset[int]
     nodes: tuple[Node, ...]
     sums: tuple[Node, ...]
+    stores: tuple[tuple[str, Node], ...]
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class SliceLayout:
         buffers: slice values in float64.
         narrow: slice values in the work type, as coordinates read them.
         taken: reductions of coordinates over slices.
+        inner: which of ``axes`` the innermost loop over a tile runs along: the last, unless that is short.
     """
 
     axes: tuple[tuple[int, ...], ...]
@@ -63,6 +66,12 @@ class SliceLayout:
     buffers: dict[Node, int]
     narrow: dict[Node, int]
     taken: tuple[Node, ...]
+    inner: int
+
+    @property
+    def flat(self) -> bool:
+        """Whether spans go over tiles flat, since the last axes are short."""
+        return self.inner < len(self.axes) - 1
 
     @property
     def width(self) -> int:
@@ -94,21 +103,25 @@ class SliceLayout:
 @functools.lru_cache(maxsize=512)
 def lay_out(program: Program) -> SliceLayout:
     """Where the slice values of a program lie."""
-    buffers = dict.fromkeys(program.slices)
+    buffers: dict[Node, None] = {}
     narrow: dict[Node, None] = {}
     taken: list[Node] = []
     for step in program.passes:
         loops = [loop for phase in plan_beginning(program, step) for loop in phase.loops]
         home = {n: loop for loop in loops for n in loop.nodes}
         for loop in loops:
-            below = (a for n in loop.nodes if n.op != "reduce" for a in n.args)
+            below = [a for n in loop.nodes if n.op != "reduce" for a in n.args] + [n.args[0] for n in loop.sums]
             buffers |= {a: None for a in below if a.rate is Rate.SLICE and home.get(a) is not loop}
             buffers |= {n: None for n in loop.sums if n.rate is Rate.SLICE}
-        buffers |= {n: None for _, n in step.slice_stores if n.rate is Rate.SLICE}
+        written = {name for loop in loops for name, _ in loop.stores}
+        buffers |= {n: None for name, n in step.slice_stores if n.rate is Rate.SLICE and name not in written}
         narrow |= dict.fromkeys(list_read(step))
         taken += [r for r in step.reductions if r.rate is Rate.SLICE]
+    buffers |= dict.fromkeys(taken)
     first = ADDRESSES + len(program.streams) + len(program.tensor_states) + len(program.slice_states)
-    return SliceLayout(program.axes, first, _number(buffers), _number(narrow), tuple(taken))
+    last = len(program.axes) - 1
+    inner = next((i for i, joined in enumerate(program.axes) if program.step.graph.inner in joined), last)
+    return SliceLayout(program.axes, first, _number(buffers), _number(narrow), tuple(taken), inner)
 
 
 def _number(nodes: Iterable[Node]) -> dict[Node, int]:
@@ -143,13 +156,18 @@ def plan_beginning(program: Program, step: Pass) -> list[Phase]:
         scalars = tuple(n for n in nodes if n.rate is Rate.TENSOR and number[n] == k)
         values = [n for n, own in number.items() if n.rate is Rate.SLICE and own == k]
         sums = [n for n in nodes if n.op == "reduce" and number[n] == k + 1]
-        phases.append(Phase(scalars, tuple(_make_loops(values, sums))))
+        kept = [(s, n) for s, n in step.slice_stores if program.step.slice_states[s] == n.axes]
+        phases.append(Phase(scalars, tuple(_make_loops(values, sums, kept))))
     return phases
 
 
-def _make_loops(values: list[Node], sums: list[Node]) -> Iterator[Loop]:
-    """A loop for each kind of slice that has values to compute or to add up."""
+def _make_loops(values: list[Node], sums: list[Node], kept: list[tuple[str, Node]]) -> Iterator[Loop]:
+    """A loop for each kind of slice that has values to compute or to add up.
+
+    A state is written where its new value is computed, if that is of its own kind: in the loop that has read it.
+    """
     kinds = dict.fromkeys([n.axes for n in values] + [n.args[0].axes for n in sums])
     for axes in sorted(kinds, key=len):
         fed = tuple(n for n in sums if n.args[0].axes == axes)
-        yield Loop(axes, tuple(n for n in values if n.axes == axes), fed)
+        own = tuple(n for n in values if n.axes == axes)
+        yield Loop(axes, own, fed, tuple((s, n) for s, n in kept if n in own))

@@ -70,9 +70,9 @@ exit:
 """
 
 SUM_END = {
-    "double": "  %end{i} = getelementptr double, ptr %out, i64 {slot}\n  store double %sum{i}.next, ptr %end{i}",
+    "double": "  %end{i} = getelementptr double, ptr %out, i64 {slot}\n  store double {x}, ptr %end{i}",
     "i32": (
-        "  %end{i}.d = uitofp i32 %sum{i}.next to double\n"
+        "  %end{i}.d = uitofp i32 {x} to double\n"
         "  %end{i} = getelementptr double, ptr %out, i64 {slot}\n  store double %end{i}.d, ptr %end{i}"
     ),
 }

@@ -59,6 +59,29 @@ exit:
 """
 """Puts a tile's partial values, ``rows`` times ``n`` of them, together with a tensor's."""
 
+HALVE = """
+define internal void @halve_{name}(ptr %values, i64 %count, i64 %width) {{
+entry:
+  br label %head
+head:
+  %left = phi i64 [ %count, %entry ], [ %half, %work ]
+  %more = icmp sgt i64 %left, 1
+  br i1 %more, label %work, label %exit
+work:
+  %up = add i64 %left, 1
+  %half = lshr i64 %up, 1
+  %rest = sub i64 %left, %half
+  %n = mul i64 %rest, %width
+  %m = mul i64 %half, %width
+  %upper = getelementptr double, ptr %values, i64 %m
+  call void @gather_{name}(ptr %values, ptr %upper, i64 1, i64 %n, i64 0)
+  br label %head
+exit:
+  ret void
+}}
+"""
+"""Puts ``count`` rows of ``width`` values together, into the first of them."""
+
 FIELD = """  %{name}.p = getelementptr i64, ptr %tile, i64 {at}
   %{name} = load {kind}, ptr %{name}.p
 """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from descend.backends.cpu.flat_span import STRETCH
 from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, SliceLayout, lay_out, list_read
 from descend.lang.graph import Rate
 from descend.lang.program import Program
@@ -16,6 +17,25 @@ LEAST_ROWS = 32
 """Rows of a tile of a wide matrix: each tile has partial sums of its own, float64, for each of its columns."""
 WIDEST = 2048
 """Columns of a tile: so many partial sums stay in the first cache while the rows go by."""
+
+
+SHORT = 16
+"""Coordinates of a row below which beginning it costs more than computing it."""
+LARGEST = 1 << 20
+"""Coordinates of a tile that holds an axis whole, at most, for the sake of other threads."""
+
+
+def choose_inner(shape: Sequence[int]) -> int | None:
+    """The axis along which loops over a tensor run whose last axes are short; None for the last.
+
+    Args:
+        shape: of the tensor.
+    """
+    rows = [d for d, n in enumerate(shape) if n != 1]
+    inner = next((d for d in reversed(rows) if shape[d] >= SHORT), None)
+    if inner is None or inner == rows[-1] or math.prod(shape[inner + 1 :]) > STRETCH:
+        return None
+    return inner if inner == rows[0] or math.prod(shape[inner:]) <= LARGEST else None
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,9 @@ def cut(shape: Sequence[int], layout: SliceLayout) -> Tiling:
         return Tiling(np.zeros((0, layout.fields), np.int64), 0)
     parts = -(-columns // WIDEST)
     height = max(LEAST_ROWS, TILE // -(-columns // parts))
+    if layout.flat:
+        whole = math.prod(shape[layout.inner or 1 : -1])
+        height = -(-height // whole) * whole
     enough = rows * columns // 4 + 2 * sum(_count(shape, layout.along(n.axes)) for n in layout.taken)
     while (made := _cut(shape, layout, height, parts)).size > enough and height < rows:
         height *= 2  # slices that each tile has many of, such as one for each index along all axes but the first

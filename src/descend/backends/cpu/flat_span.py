@@ -1,0 +1,229 @@
+"""Rendering of a span over a tile whose last axes are short: the formula runs over stretches of coordinates.
+
+A row of three coordinates, as a 3 x 3 convolution has them, costs more to begin than to compute. Here slice values are
+laid out in memory for each coordinate of a stretch first, the formula runs over the stretch as over a chunk, and what
+is added up over slices is put together from memory afterwards; each of these loops runs along a long axis.
+"""
+
+from descend.backends.cpu import template
+from descend.backends.cpu.coordinates import compute_coordinate, name_dtypes, read_keys, read_scalars, store_streams
+from descend.backends.cpu.nest import Nest, Place
+from descend.backends.cpu.reductions import JOIN, NOTHING, add_up, name_join, widen
+from descend.backends.cpu.tile_operands import TileOperands
+from descend.backends.cpu.words import CELL
+from descend.lang.graph import Node, Rate
+
+STRETCH = 1024
+"""Coordinates of a stretch, at most."""
+
+SPAN = """
+define internal void @span_{k}({parameters}ptr noalias nocapture readonly %u, ptr noalias nocapture readonly %s,
+                               ptr noalias nocapture %out) {{
+entry:
+{text}
+{ends}
+  ret void
+}}
+"""
+
+
+class FlatSpan:
+    """One span.
+
+    In the text ``%i`` counts the coordinates of a stretch, ``%y`` are streams from its first on, ``%e`` slice values
+    laid out along it, ``%d`` what is to be put together over slices.
+
+    Args:
+        tiles: what it works on.
+    """
+
+    def __init__(self, tiles: TileOperands) -> None:
+        self.tiles = tiles
+        self.program, self.step, self.storage, self.layout = tiles.program, tiles.step, tiles.storage, tiles.layout
+        self.inner, axes = self.layout.inner, range(len(self.layout.axes))
+        self.every, self.along = axes, list(axes[self.inner :])
+        self.sizes = [f"%n{a}" for a in axes]
+        self.body = read_scalars(self.program, self.step, self.storage)
+        self.outer = Nest(self.body, "at", axes, self.inner, self.sizes)
+        self.laid = [n for n in tiles.read if self._differs(n)]
+        kept = [n for n in tiles.sliced if self._differs(n)]
+        self.values = {key: j for j, key in enumerate(dict.fromkeys(map(_value, kept)))}
+        self.kept = kept
+        self.registers = [(i, n) for i, n in enumerate(self.step.reductions) if n not in kept]
+
+    def _differs(self, node: Node) -> bool:
+        """Whether a slice value differs within a stretch."""
+        return any(a >= self.inner for a in self.layout.along(node.axes))
+
+    def render(self) -> str:
+        """The text of the span."""
+        body, work = self.body, self.storage.work
+        self.tiles.clear_shares(body)
+        for i in range(len(self.laid)):
+            body.emit(f"%e{i} = alloca {work}, i64 {STRETCH}, align 64")
+        for j in range(len(self.values)):
+            body.emit(f"%d{j} = alloca double, i64 {STRETCH}, align 64")
+        cells = [(i, n, *_kind(n)) for i, n in self.registers if n.rate is not Rate.SLICE]
+        for i, _, kind, nothing in cells:
+            body.emit(f"%cell{i} = alloca {kind}")
+            body.emit(f"store {kind} {nothing}, ptr %cell{i}")
+        self._open_stretch()
+        self._lay_out()
+        self._run(cells)
+        self._put_together()
+        self.outer.close_outer()
+        for i, _, kind, _ in cells:
+            body.emit(f"%all{i} = load {kind}, ptr %cell{i}")
+        return SPAN.format(
+            k=self.step.index,
+            parameters=self.tiles.parameters(),
+            text=body.text(),
+            ends="\n".join(
+                template.SUM_END[kind].format(i=i, slot=self.program.slots[n], x=f"%all{i}") for i, n, kind, _ in cells
+            ),
+        )
+
+    def _open_stretch(self) -> None:
+        """Append the loops over stretches: blocks of indices along one axis, for each index along those before it."""
+        body, outer, before = self.body, self.outer, self.every[: self.inner]
+        body.emit(f"%behind = add i64 {outer.multiply(self.along[1:])}, 0")
+        body.emit(f"%length = udiv i64 {STRETCH}, %behind")
+        rows = outer.multiply(self.along[:-1] if before else self.along[1:-1])  # of what tiles hold whole
+        body.emit(f"%tile.from = udiv i64 %row.from, {rows}")
+        body.emit(f"%tile.to = udiv i64 %row.to, {rows}")
+        whole = "%tile.from", "%tile.to"
+        if before:
+            outer.split(outer.open_loop("o", *whole), before)
+            whole = "0", self.sizes[self.inner]
+        self.block = first, end = outer.open_blocks(*whole, "%length")
+        body.emit(f"%count = sub i64 {end}, {first}")
+        body.emit("%n = mul i64 %count, %behind")
+        body.emit(f"%skipped = mul i64 {first}, %behind")
+        body.emit(f"%start = add i64 {outer.locate(self.every)[0]}, %skipped")
+
+    def _nest(self, label: str, block: tuple[str, str]) -> Nest:
+        """Append loops over a stretch, or its first indices; the innermost, along the long axis, is not open yet."""
+        nest = Nest(self.body, label, self.along, self.inner, self.sizes, dict(self.outer.at))
+        nest.open_behind(block)
+        return nest
+
+    def _find_in_stretch(self, nest: Nest) -> Place:
+        """Append where a loop's coordinates lie in the stretch."""
+        first, distance = nest.locate(self.along)
+        name = self.body.name()
+        self.body.emit(f"{name} = sub i64 {first}, %skipped")
+        return name, distance
+
+    def _lay_out(self) -> None:
+        """Append the reading of slice values: the same for a stretch, or laid out for its coordinates."""
+        body, work = self.body, self.storage.work
+        for i, node in enumerate(self.tiles.read):
+            if node not in self.laid:
+                self.tiles.read_narrow(body, node, f"%w{i}", self.outer.locate(self.layout.along(node.axes))[0])
+        if not self.laid:
+            return
+        nest = self._nest("lay", self.block)
+        places = [nest.locate(self.layout.along(node.axes)) for node in self.laid]
+        target = self._find_in_stretch(nest)
+        index = nest.open_inner()
+        at = nest.step_to(index, target)
+        for j, (node, place) in enumerate(zip(self.laid, places, strict=True)):
+            i = self.tiles.read.index(node)
+            body.emit(f"%lay{j}.a = getelementptr inbounds {work}, ptr %w{i}, i64 {nest.step_to(index, place)}")
+            body.emit(f"%lay{j}.x = load {work}, ptr %lay{j}.a")
+            body.emit(f"%lay{j}.b = getelementptr inbounds {work}, ptr %e{j}, i64 {at}")
+            body.emit(f"store {work} %lay{j}.x, ptr %lay{j}.b")
+        nest.close_inner()
+        nest.close_outer()
+
+    def _run(self, cells: list[tuple[int, Node, str, str]]) -> None:
+        """Append the formula over a stretch."""
+        body, dtypes = self.body, name_dtypes(self.program, self.storage)
+        read_keys(body, self.program, self.step)
+        for name in self.tiles.streams:
+            body.emit(f"%y.{name} = getelementptr {CELL[dtypes[name]]}, ptr %x.{name}, i64 %start")
+        for i, _, kind, _ in cells:
+            body.emit(f"%sofar{i} = load {kind}, ptr %cell{i}")
+        whole = {i for i, *_ in cells}
+        sums = [(f"%sum{i}", kind, f"%sofar{i}" if i in whole else nothing)
+                for i, n in self.registers for kind, nothing in [_kind(n)]]  # fmt: skip
+        loop = Nest(body, "run", (0,), 0, ["%n"])
+        loop.open_outer()
+        body.emit(f"%i = add i64 {loop.open_inner(sums)}, 0")
+        for j, node in enumerate(self.laid):
+            self.tiles.read_narrow(body, node, f"%e{j}", "%i")
+        compute_coordinate(body, self.program, self.step, self.storage, "%y")
+        for i, node in self.registers:
+            add_up(body, node, i)
+        for (arg, squared, _), j in self.values.items():
+            value = widen(body, arg, f"%d{j}", squared=squared)
+            body.emit(f"%d{j}.a = getelementptr inbounds double, ptr %d{j}, i64 %i")
+            body.emit(f"store double {value}, ptr %d{j}.a")
+        store_streams(body, self.program, self.step, self.storage)
+        loop.close_inner()
+        for i, _, kind, _ in cells:
+            body.emit(f"store {kind} %sum{i}, ptr %cell{i}")
+
+    def _put_together(self) -> None:
+        """Append the adding of a stretch's values to the tile's partial ones: first those that need them one by one."""
+        body = self.body
+        for i, node in self.registers:
+            if node.rate is Rate.SLICE:
+                share = self.tiles.sliced.index(node)
+                place = self._partial(share, node, self.outer.locate(self.layout.along(node.axes))[0])
+                self._join(share, node, place, f"%sum{i}")
+        crossing = [n for n in self.kept if self.inner in self.layout.along(n.axes)]
+        if crossing:
+            nest = self._nest("put", self.block)
+            places = []
+            for node in crossing:
+                base, stride = nest.locate(self.layout.along(node.axes))
+                places.append((self._partial(self.tiles.sliced.index(node), node, base), stride))
+            source = self._find_in_stretch(nest)
+            index = nest.open_inner()
+            at = nest.step_to(index, source)
+            for j in dict.fromkeys(self.values[_value(n)] for n in crossing):
+                body.emit(f"%put{j}.a = getelementptr inbounds double, ptr %d{j}, i64 {at}")
+                body.emit(f"%put{j}.x = load double, ptr %put{j}.a")
+            for node, place in zip(crossing, places, strict=True):
+                share = self.tiles.sliced.index(node)
+                self._join(share, node, nest.step_to(index, place), f"%put{self.values[_value(node)]}.x")
+            nest.close_inner()
+            nest.close_outer()
+        halved = set()
+        for node in (n for n in self.kept if n not in crossing):
+            share, j = self.tiles.sliced.index(node), self.values[_value(node)]
+            if j not in halved:
+                body.emit(f"call void @halve_{name_join(node)}(ptr %d{j}, i64 %count, i64 %behind)")
+                halved.add(j)
+            nest = self._nest(f"last{share}", ("0", "1"))
+            place = self._partial(share, node, nest.locate(self.layout.along(node.axes))[0])
+            body.emit(f"%last{share}.a = getelementptr inbounds double, ptr %d{j}, i64 {nest.locate(self.along)[0]}")
+            body.emit(f"%last{share}.x = load double, ptr %last{share}.a")
+            self._join(share, node, place, f"%last{share}.x")
+            nest.close_outer()
+
+    def _partial(self, share: int, node: Node, place: str) -> str:
+        """Append where an element's partial value lies among the tile's."""
+        name = self.body.name()
+        width = "%width" if self.tiles.spans_columns(node) else "1"
+        self.body.emit(f"{name}.m = mul i64 %qfrom{share}, {width}")
+        self.body.emit(f"{name} = sub i64 {place}, {name}.m")
+        return name
+
+    def _join(self, share: int, node: Node, place: str, value: str) -> None:
+        name = self.body.name()
+        self.body.emit(f"{name}.a = getelementptr inbounds double, ptr %q{share}, i64 {place}")
+        self.body.emit(f"{name}.o = load double, ptr {name}.a")
+        self.body.emit(f"{name} = {JOIN[name_join(node)].format(f'{name}.o', value)}")
+        self.body.emit(f"store double {name}, ptr {name}.a")
+
+
+def _value(node: Node) -> tuple[Node, bool, str]:
+    """What a reduction takes of a coordinate, whether squared, and how it is put together: one ``%d`` for each."""
+    return node.args[0], node.name == "sumsq", name_join(node)
+
+
+def _kind(node: Node) -> tuple[str, str]:
+    """The type in which a reduction is added up in a register, and its value at first."""
+    return ("i32", "0") if node.name == "nonfinite" else ("double", NOTHING[name_join(node)])

@@ -1,0 +1,150 @@
+"""Rendering of a span over a tile row by row: its innermost loop runs along the last axis."""
+
+from descend.backends.cpu import template, tile_template
+from descend.backends.cpu.body import Body
+from descend.backends.cpu.coordinates import compute_coordinate, name_dtypes, read_keys, read_scalars, store_streams
+from descend.backends.cpu.reductions import JOIN, add_up, name_join
+from descend.backends.cpu.tile_operands import TileOperands
+from descend.backends.cpu.words import CELL
+from descend.lang.graph import Node, Rate
+
+
+class RowSpan:
+    """One span. In the text ``%y`` are streams from the present row on, ``%at`` the row's indices along the axes.
+
+    Args:
+        tiles: what it works on.
+    """
+
+    def __init__(self, tiles: TileOperands) -> None:
+        self.tiles = tiles
+        self.program, self.step, self.storage, self.layout = tiles.program, tiles.step, tiles.storage, tiles.layout
+
+    def render(self) -> str:
+        """The formula over the rows and columns of one tile."""
+        prologue = read_scalars(self.program, self.step, self.storage)
+        self.tiles.clear_shares(prologue)
+        phis = self._start_indices(prologue)
+        row = Body(self.storage.work, operands=dict(prologue.operands), prefix="%r")
+        outer = self._find_outer(row)
+        self._place_row(row, outer)
+        body = Body(self.storage.work, operands=row.operands, prefix="%c")
+        for i, node in enumerate(self.tiles.read):
+            if self.tiles.spans_columns(node):
+                self.tiles.read_narrow(body, node, f"%wr{i}", "%i")
+        compute_coordinate(body, self.program, self.step, self.storage, "%y")
+        end = Body("double", prefix="%e")
+        sums: list[tuple[int, Node, str, str]] = []
+        share = 0
+        for i, node in enumerate(self.step.reductions):
+            across = node.rate is Rate.SLICE and self.tiles.spans_columns(node)
+            if across:
+                self._add_to_column(body, node, i, share)
+            else:
+                sums.append((i, node, *add_up(body, node, i)))
+            if node.rate is Rate.SLICE:
+                if not across:
+                    self._add_row(end, node, i, share)
+                share += 1
+        store_streams(body, self.program, self.step, self.storage)
+        self._advance(end)
+        whole = [(i, n, t, z) for i, n, t, z in sums if n.rate is not Rate.SLICE]
+        return tile_template.SPAN.format(
+            k=self.step.index,
+            parameters=self.tiles.parameters(),
+            prologue=prologue.text(),
+            row_phis="\n".join(
+                [*phis, *(f"  %sofar{i} = phi {t} [ {z}, %entry ], [ %sum{i}.next, %row.end ]" for i, _, t, z in whole)]
+            ),
+            row=row.text(),
+            phis="\n".join(
+                f"  %sum{i} = phi {t} [ {z if n.rate is Rate.SLICE else f'%sofar{i}'}, %row ], [ %sum{i}.next, %loop ]"
+                for i, n, t, z in sums
+            ),
+            body=body.text(),
+            row_end=end.text(),
+            ends="\n".join(
+                template.SUM_END[t].format(i=i, slot=self.program.slots[n], x=f"%sum{i}.next") for i, n, t, _ in whole
+            ),
+        )
+
+    def _start_indices(self, body: Body) -> list[str]:
+        """Append where the first row lies along each axis but the last; returns the phis that count on."""
+        rest, phis = "%row.from", []
+        for axis in reversed(range(1, self.tiles.last)):
+            body.emit(f"%at{axis}.from = urem i64 {rest}, %n{axis}")
+            body.emit(f"%rest{axis} = udiv i64 {rest}, %n{axis}")
+            rest = f"%rest{axis}"
+            phis.append(f"  %at{axis} = phi i64 [ %at{axis}.from, %entry ], [ %at{axis}.next, %row.end ]")
+        if self.tiles.last > 1:
+            phis.append(f"  %at0 = phi i64 [ {rest}, %entry ], [ %at0.next, %row.end ]")
+        return phis
+
+    def _advance(self, body: Body) -> None:
+        """Append the step from one row to the next along each axis but the last."""
+        carry = "1"
+        for axis in reversed(range(1, self.tiles.last)):
+            body.emit(f"%at{axis}.up = add i64 %at{axis}, {carry}")
+            body.emit(f"%at{axis}.full = icmp eq i64 %at{axis}.up, %n{axis}")
+            body.emit(f"%at{axis}.next = select i1 %at{axis}.full, i64 0, i64 %at{axis}.up")
+            body.emit(f"%carry{axis} = zext i1 %at{axis}.full to i64")
+            carry = f"%carry{axis}"
+        if self.tiles.last > 1:
+            body.emit(f"%at0.next = add i64 %at0, {carry}")
+
+    def _find_outer(self, body: Body) -> dict[tuple[int, ...], str]:
+        """Append this row's number among the slices of each kind, the last axis left out."""
+        rows = tuple(range(self.tiles.last))
+        places = {(): "0", rows: "%r"}
+        for node in (*self.tiles.read, *self.tiles.sliced):
+            along = tuple(a for a in self.layout.along(node.axes) if a != self.tiles.last)
+            if along in places:
+                continue
+            place = "0"
+            for axis in along:
+                name = body.name()
+                body.emit(f"{name}.m = mul i64 {place}, %n{axis}")
+                body.emit(f"{name} = add i64 {name}.m, %at{axis}")
+                place = name
+            places[along] = place
+        return places
+
+    def _outer(self, node: Node, outer: dict[tuple[int, ...], str]) -> str:
+        return outer[tuple(a for a in self.layout.along(node.axes) if a != self.tiles.last)]
+
+    def _place_row(self, body: Body, outer: dict[tuple[int, ...], str]) -> None:
+        """Append where this row lies in each stream and each slice value; values of whole rows are read here."""
+        dtypes = name_dtypes(self.program, self.storage)
+        body.emit(f"%row.m = mul i64 %r, %n{self.tiles.last}")
+        body.emit("%row.at = add i64 %row.m, %column.from")
+        body.emit("%start = add i64 %row.at, 0")
+        read_keys(body, self.program, self.step)
+        for name in self.tiles.streams:
+            cell = CELL[dtypes[name]]
+            body.emit(f"%y.{name} = getelementptr {cell}, ptr %x.{name}, i64 %row.at")
+        for i, node in enumerate(self.tiles.read):
+            place = self._outer(node, outer)
+            if not self.tiles.spans_columns(node):
+                self.tiles.read_narrow(body, node, f"%w{i}", place)
+                continue
+            body.emit(f"%wm{i} = mul i64 {place}, %n{self.tiles.last}")
+            body.emit(f"%wa{i} = add i64 %wm{i}, %column.from")
+            body.emit(f"%wr{i} = getelementptr {self.storage.work}, ptr %w{i}, i64 %wa{i}")
+        for i, node in enumerate(self.tiles.sliced):
+            body.emit(f"%qo{i} = sub i64 {self._outer(node, outer)}, %qfrom{i}")
+            width = "%width" if self.tiles.spans_columns(node) else "1"
+            body.emit(f"%qm{i} = mul i64 %qo{i}, {width}")
+            body.emit(f"%qr{i} = getelementptr double, ptr %q{i}, i64 %qm{i}")
+
+    def _add_to_column(self, body: Body, node: Node, i: int, share: int) -> None:
+        """Append one coordinate's share of a sum that lies in memory, one number a column."""
+        body.emit(f"%qa{i} = getelementptr inbounds double, ptr %qr{share}, i64 %i")
+        body.emit(f"%sum{i} = load double, ptr %qa{i}")
+        add_up(body, node, i)
+        body.emit(f"store double %sum{i}.next, ptr %qa{i}")
+
+    def _add_row(self, body: Body, node: Node, i: int, share: int) -> None:
+        """Append the adding of a row's sum to what its slice has so far."""
+        body.emit(f"%old{i} = load double, ptr %qr{share}")
+        body.emit(f"%new{i} = {JOIN[name_join(node)].format(f'%old{i}', f'%sum{i}.next')}")
+        body.emit(f"store double %new{i}, ptr %qr{share}")
