@@ -1,10 +1,16 @@
 """Slices as sets of axes: names, refusals, and sums of what is constant along some axes."""
 
+from dataclasses import replace
+
 import pytest
 
 from descend.errors import RuleError
 from descend.lang.axes import count_elements, find_kept, list_axes, reduce_slices
-from descend.lang.graph import Graph, Rate
+from descend.lang.functions import mean
+from descend.lang.graph import Graph, Rate, walk
+from descend.lang.symbol import Symbol
+from descend.lang.weave import default_structure, weave
+from descend.rules.adafactor import adafactor
 
 
 @pytest.mark.parametrize(
@@ -55,3 +61,22 @@ def test_a_sum_of_what_is_constant_along_an_axis_counts_it():
     assert reduce_slices(graph, "largest", row, every, kept) is row
     assert reduce_slices(graph, "sumsq", host, kept, frozenset()).args[0] is graph.apply("mul", host, host)
     assert count_elements(graph, every) is graph.input("size", Rate.TENSOR)
+
+
+def test_nothing_differs_along_an_axis_of_length_1():
+    """Rows of one coordinate are coordinates; columns that are all the tensor are one value."""
+    graph = Graph(3, singletons=frozenset({2}))
+    g = Symbol(graph.input("g", Rate.COORDINATE), graph)
+    assert mean(g, over="rows").node is g.node
+    column = mean(g, over="columns")
+    assert (column.node.rate, list_axes(column.node, graph)) == (Rate.SLICE, {0})
+    assert mean(column, over="matrices").node is column.node
+    alone = Graph(2, singletons=frozenset({0, 1}))
+    assert mean(Symbol(alone.input("g", Rate.COORDINATE), alone), over="columns").node.rate is Rate.TENSOR
+
+
+def test_a_singleton_state_is_of_the_rate_that_its_long_axes_make():
+    step = weave(adafactor, replace(default_structure(adafactor, dims=2), singletons=frozenset({1})))
+    assert step.slice_states == {"c": frozenset()}
+    rates = {n.name: n.rate for n in walk([step.p]) if n.op == "input" and n.name in ("r", "c")}
+    assert rates == {"r": Rate.COORDINATE, "c": Rate.TENSOR}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from descend.lang import rule
 from descend.lang.functions import maximum, minimum, sqrt, where
 from descend.lang.graph import Graph, Rate, walk
-from descend.lang.rewrite import RULES, simplify
+from descend.lang.rewrite import RULES, simplify, spread_products
 from descend.lang.symbol import Symbol, apply
 from descend.lang.words import evaluate
 from lang.trees import TREES, build
@@ -162,3 +162,16 @@ def test_any_expression_is_the_same_on_both_backends(tree):
     for backend in BACKENDS:
         (got,), _ = run(rule(formula), [p], [[g]], backend)
         np.testing.assert_allclose(got, p + expected, rtol=1e-9, atol=1e-9)
+
+
+def test_coordinates_put_different_slices_together_themselves():
+    graph = Graph(4)
+    a, b, c = (graph.input(n, Rate.SLICE, frozenset({i})) for i, n in enumerate("abc"))
+    g = graph.input("g", Rate.COORDINATE)
+    product = graph.apply("sqrt", graph.apply("mul", graph.apply("minimum", a, b), c))
+    assert product.rate is Rate.SLICE
+    root = graph.apply("sqrt", a)
+    (made,) = spread_products(graph, [graph.apply("div", graph.apply("div", g, product), root)])
+    assert {n for n in walk([made]) if n.rate is Rate.SLICE} == {a, b, c, root}
+    total = graph.reduce("sum", product, over="tensor")
+    assert spread_products(graph, [total]) == [total]  # a sum over slices stays one over slices
