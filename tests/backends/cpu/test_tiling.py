@@ -1,10 +1,12 @@
 """Tiles: every coordinate once, borders that depend on the shape alone, little memory for partial sums."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from descend.backends.cpu.slices import TILE_HEAD, lay_out
-from descend.backends.cpu.tiling import LEAST_ROWS, TILE, cut
+from descend.backends.cpu.tiling import LEAST_ROWS, TILE, choose_inner, cut
 from descend.lang.fold import build_program
 from descend.lang.weave import default_structure
 from descend.rules.adafactor import adafactor
@@ -39,3 +41,14 @@ def test_partial_sums_are_few():
 def test_large_matrices_have_tiles_for_many_threads():
     assert len(cut((4096, 4096), lay(adafactor, (1, 1))).fields) >= 4096 * 4096 // (2048 * LEAST_ROWS) >= 64
     assert len(cut((256, 256), lay(adafactor, (1, 1))).fields) == 256 * 256 // TILE
+
+
+@pytest.mark.parametrize(("rule", "whole"), [(adafactor, 3), (sm3, 200 * 3)], ids=["adafactor", "sm3"])
+def test_flat_tiles_hold_what_is_behind_the_innermost_loop_whole(rule, whole):
+    shape = (300, 200, 3, 3)
+    program = build_program(rule, replace(default_structure(rule, dims=4), inner=choose_inner(shape)))
+    joined = [int(np.prod([shape[a] for a in axes])) for axes in program.axes]
+    starts, ends, columns, widths = cut(joined, lay_out(program)).fields[:, :TILE_HEAD].T
+    assert (starts[1:] == ends[:-1]).all() and (starts[0], ends[-1]) == (0, 300 * 200 * 3)
+    assert len(starts) > 4 and not (starts % whole).any() and not (ends % whole).any()
+    assert (columns == 0).all() and (widths == 3).all()
