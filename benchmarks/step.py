@@ -215,13 +215,19 @@ def main() -> None:
             row = run_case(case, args)
             print_row(row)
             results["steps"].append(row)
+            keep(results, args.json)
             gc.collect()
     if chosen("groups"):
         results["groups"] = run_groups(args)
     if chosen("startup"):
         results["startup"] = run_startup(args)
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text(json.dumps(results, indent=1) + "\n")
+    keep(results, args.json)
+
+
+def keep(results: dict[str, Any], path: Path) -> None:
+    """Write what has been measured so far."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
