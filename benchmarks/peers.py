@@ -100,7 +100,7 @@ def _jit(transformation: Any, params: Params) -> Callable[[], None]:
     compiled = jax.jit(update, donate_argnums=(0, 1))
     values = [jax.numpy.array(p.detach().numpy()) for p in params]
     grads = [jax.numpy.array(p.grad.numpy()) for p in params if p.grad is not None]
-    state = transformation.init(values)
+    state = jax.tree.map(jax.numpy.copy, transformation.init(values))  # some keep the values themselves
 
     def step() -> None:
         nonlocal values, state
