@@ -57,6 +57,11 @@ def within(study: str, one: str, other: str, tasks: Sequence[str], measures: Seq
     return [Pair(task, Side(study, one), Side(study, other), m) for task in tasks for m in measures]
 
 
+def of_two_studies(one: Side, other: Side) -> list[Pair]:
+    """Contenders of two studies of the digits."""
+    return [Pair(task, one, other) for task in DIGITS]
+
+
 def pick(studies: dict[str, str], *tasks: str) -> dict[str, str]:
     """Some of these tasks."""
     return {task: studies[task] for task in tasks}
@@ -340,10 +345,7 @@ CLAIMS = (
         "Small batches generalise better",
         "000, 003",
         "Smaller batches explore more and generalise better.",
-        [
-            Pair(task, Side("batch-16", "sgd@batch_size=16"), Side("batch-256", "sgd@batch_size=256"))
-            for task in DIGITS
-        ],
+        of_two_studies(Side("batch-16", "sgd@batch_size=16"), Side("batch-256", "sgd@batch_size=256")),
         remark=EQUAL_EXAMPLES,
     ),
     Claim(
@@ -356,10 +358,7 @@ CLAIMS = (
         "Mini-batches over full-batch descent",
         "001, 003, 004",
         "Steps on mini-batches train better than steps on all data, for the same work.",
-        [
-            Pair(task, Side("batch-64", "sgd@batch_size=64"), Side("batch-all", "sgd@batch_size=1078"))
-            for task in DIGITS
-        ],
+        of_two_studies(Side("batch-64", "sgd@batch_size=64"), Side("batch-all", "sgd@batch_size=1078")),
         remark=EQUAL_EXAMPLES,
     ),
     Claim(

@@ -66,7 +66,7 @@ def _find_kozistr(name: str, params: Params) -> Iterator[tuple[str, Step]]:
     import pytorch_optimizer
 
     if name.lower() not in pytorch_optimizer.get_supported_optimizers() or hasattr(torch.optim, name):
-        return  # what torch has too, it takes from torch
+        return  # torch's own stands for the method, as everywhere in this benchmark
     kind: Any = pytorch_optimizer.load_optimizer(name.lower())
     has_paths = "foreach" in inspect.signature(kind).parameters
     for path, flag in (("foreach", {"foreach": True}), ("for-loop", {"foreach": False})) if has_paths else (("", {}),):
