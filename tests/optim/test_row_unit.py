@@ -45,13 +45,19 @@ def assert_same(ours, theirs, rtol=1e-11, atol=1e-15):
         torch.testing.assert_close(a.state[p][key], value, rtol=rtol, atol=atol)
 
 
+def train_both(ours, theirs, batches=None):
+    """The same gradients, sparse for one and dense for the other; then the first makes up for its rows."""
+    batches = list(draw(STEPS)) if batches is None else batches
+    train(ours[1], ours[0], batches, sparse=True)
+    train(theirs[1], theirs[0], batches, sparse=False)
+    ours[1].catch_up()
+
+
 @both
 @pytest.mark.parametrize("name,options", CASES, ids=str)
 def test_rows_made_up_for_are_as_with_dense_gradients(name, options, backend):
     ours, theirs = make_pair(name, {**options, "backend": backend})
-    train(ours[1], ours[0], draw(STEPS), sparse=True)
-    train(theirs[1], theirs[0], draw(STEPS), sparse=False)
-    ours[1].catch_up()
+    train_both(ours, theirs)
     assert_same(ours, theirs)
 
 
@@ -71,9 +77,7 @@ def test_rows_made_up_for_are_as_with_dense_gradients(name, options, backend):
 def test_narrower_and_complex(name, options, dtype, rtol, backend):
     """Steps that are taken one by one have the same bits; a product is rounded once, and so more exact."""
     ours, theirs = make_pair(name, {"lr": 0.01, "backend": backend, "rounding": "nearest", **options}, dtype)
-    train(ours[1], ours[0], draw(STEPS), sparse=True)
-    train(theirs[1], theirs[0], draw(STEPS), sparse=False)
-    ours[1].catch_up()
+    train_both(ours, theirs)
     torch.testing.assert_close(ours[0], theirs[0], rtol=rtol, atol=rtol)
 
 
@@ -92,9 +96,7 @@ def test_long_gaps_are_made_up_for_in_one_product_after_the_moves_have_faded(bac
     options = {"lr": cosine(900) * 0.01, "weight_decay": 0.1, "backend": backend}
     ours, theirs = make_pair("AdamW", options, rows=400)
     batches = list(draw(900, rows=400, count=1))
-    train(ours[1], ours[0], batches, sparse=True)
-    train(theirs[1], theirs[0], batches, sparse=False)
-    ours[1].catch_up()
+    train_both(ours, theirs, batches)
     assert_same(ours, theirs, rtol=1e-9, atol=1e-14)
 
 
@@ -103,9 +105,7 @@ def test_the_record_is_bounded(backend, monkeypatch):
     monkeypatch.setattr(missed_rows, "LIMIT", 16)
     for name, options in (("AdamW", {}), ("SGD", {"momentum": 0.9})):
         ours, theirs = make_pair(name, {**options, "backend": backend})
-        train(ours[1], ours[0], draw(STEPS), sparse=True)
-        train(theirs[1], theirs[0], draw(STEPS), sparse=False)
-        ours[1].catch_up()
+        train_both(ours, theirs)
         assert_same(ours, theirs)
 
 
@@ -248,9 +248,7 @@ def test_a_gradient_without_rows_is_a_step(backend):
     ours, theirs = make_pair("AdamW", {"backend": backend})
     nothing = (torch.zeros(0, dtype=torch.int64), torch.zeros(0, WIDTH, dtype=torch.float64))
     batches = [*draw(3), nothing, *draw(3, seed=1)]
-    train(ours[1], ours[0], batches, sparse=True)
-    train(theirs[1], theirs[0], batches, sparse=False)
-    ours[1].catch_up()
+    train_both(ours, theirs, batches)
     assert_same(ours, theirs)
 
 
