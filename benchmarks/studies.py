@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="of studies; all by default")
     parser.add_argument("--folder", type=Path, default=Path("results"), help="where they are trained")
     parser.add_argument("--workers", type=int, default=2, help="one-thread processes")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     unknown = sorted(set(arguments.names) - STUDIES.keys())
     if unknown:
         parser.error(f"no study {', '.join(unknown)}; there are {', '.join(STUDIES)}")

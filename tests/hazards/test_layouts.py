@@ -55,6 +55,25 @@ def test_parameters(name, layout, backend):
     assert twins.params[0][0].stride() == strides
 
 
+LAZY = {torch.complex64: (torch.conj, torch.Tensor.is_conj), torch.float32: (torch._neg_view, torch.Tensor.is_neg)}
+
+
+@pytest.mark.parametrize("dtype", LAZY, ids=str)
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_gradients_that_show_another_value_than_their_memory(name, dtype, backend):
+    """Backward passes hand on views that show the conjugate, or the negative, of what lies in memory."""
+    view, is_lazy = LAZY[dtype]
+    ours, theirs = (torch.nn.Parameter(torch.ones(5, dtype=dtype)) for _ in range(2))
+    optimizer = getattr(descend, name)([ours], lr=0.1, backend=backend)
+    other = getattr(torch.optim, name)([theirs], lr=0.1)
+    for g in torch.randn(3, 5, dtype=dtype):
+        ours.grad, theirs.grad = view(g), view(g).clone().resolve_conj().resolve_neg()
+        assert is_lazy(ours.grad)
+        optimizer.step()
+        other.step()
+    assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_a_kernel_that_was_asked_for_by_name_refuses_gaps_by_name():
     p = torch.nn.Parameter(torch.zeros(8)[::2])
     p.grad = torch.ones(4)

@@ -121,6 +121,8 @@ def test_a_generator_used_twice_is_refused():
             [torch.eye(2).to_sparse().requires_grad_()],
             "SGD, group 0: .* has layout torch.sparse_coo; allowed",
         ),
+        ([torch.ones(2, dtype=torch.complex64).conj()], "SGD, group 0: .* shows the conjugate of its memory"),
+        ([torch.ones(2, dtype=torch.complex64).conj().imag], "SGD, group 0: .* shows the negative of its memory"),
         ([torch.ones(1).expand(3)], "SGD, group 0: .* is expanded.*Optimize the tensor that it was expanded from"),
         (
             [("w", torch.ones(3, requires_grad=True) * 2)],

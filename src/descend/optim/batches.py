@@ -1,6 +1,5 @@
 """Batches: the optimizer's tensors sorted by device, dtype and structure, each batch with the runner that steps it."""
 
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from descend.backends.base import Batch, Runner, Totals
 from descend.backends.cpu import runner as cpu
+from descend.backends.cpu.gradients import Answer, Gradients, find_torch
 from descend.backends.eager import EagerRunner
 from descend.errors import ParameterError, message
 from descend.lang.program import Program
@@ -16,9 +16,6 @@ from descend.lang.rule import Rule
 from descend.optim.memory import Spans, find_stretch
 from descend.optim.rows import Read, Rows
 from descend.optim.states import StateTable, allocate_state
-
-_DTYPE, _BYTES = attrgetter("dtype"), attrgetter("nbytes")
-_GRAD, _REQUIRES_GRAD = attrgetter("grad"), attrgetter("requires_grad")
 
 
 class Moved(Exception):
@@ -66,29 +63,24 @@ class Unit:
         order = {g: i for i, g in enumerate(indices)}
         self.rows = Rows(program, groups, [order[m[0]] for m in members], steps.numpy(), read)
         self.batch = Batch(program, params, [], states, steps.numpy(), self.rows.of_tensor, self.rows.inputs)
-        self.runner: Runner = EagerRunner(self.batch, differentiable=differentiable)
-        if backend == "cpu":
-            self.runner = cpu.CpuRunner(self.batch, rule.name)
-            self.runner.set_params(list(map(Tensor.data_ptr, params)))
+        self._compiled = cpu.CpuRunner(self.batch, rule.name) if backend == "cpu" else None
+        self.runner: Runner = self._compiled or EagerRunner(self.batch, differentiable=differentiable)
         self._groups = [m[1] for m in members]
         self.groups = dict(zip(indices, groups, strict=True))
         self._order = order
         self._home, self._spans, self._differentiable = home, spans, differentiable
         self._watched = home.handed_out
         self._counted = self._watched or self.rows.asks_fresh
-        shaped = program.axes or program.step.graph.singletons
-        self._find_place = Tensor.data_ptr if backend == "cpu" and not shaped else find_place
-        self._places = list(map(self._find_place, params))
-        self._sizes = list(map(Tensor.numel, params))
-        self._bytes = list(map(_BYTES, params))
+        self._places = list(map(find_place, params))
+        self._gradients: Gradients | None = None
+        if self._compiled is not None:
+            self._compiled.set_params(list(map(Tensor.data_ptr, params)))
+            found = find_torch()
+            if found is not None:
+                self._gradients = Gradients(found, params, self._compiled.grads_at, *spans.tables)
         self._kept: list[Tensor] = []
         self._kept_at: list[int] = []
         self._mask: list[bool] = []
-        self._whole = False
-        self._grads_at: list[int] = []
-        self._apart: list[list[int]] = []
-        self._contiguous = all(p.is_contiguous() for p in params)
-        self._dtype = params[0].dtype
         self.active = False
 
     def take(self) -> bool:
@@ -101,60 +93,40 @@ class Unit:
             Moved: if the plan no longer holds.
             ParameterError: for a gradient that the method cannot take.
         """
-        params = self.params
-        if list(map(self._find_place, params)) != self._places or (self._watched and self._states_moved()):
+        if self._watched and self._states_moved():
             raise Moved
-        grads: list[Tensor | None] = list(map(_GRAD, params))
-        if not all(map(_REQUIRES_GRAD, params)):
-            grads = [g if p.requires_grad else None for p, g in zip(params, grads, strict=True)]
-        if not isinstance(self.runner, cpu.CpuRunner):
-            self._check_grads(grads)
-            self.batch.grads = [None if g is None else self._free(g) for g in grads]
-            self._take_mask([g is not None for g in grads])
-        elif not self._take_usual(self.runner, grads):
-            self._take_unusual(self.runner, grads)
+        gradients = self._gradients
+        if gradients is None:
+            self._take_one_by_one()
+            return self.active
+        answer = gradients.take()
+        if answer == Answer.OTHERS:
+            self._take_mask((gradients.present == 1).tolist())
+        elif answer == Answer.UNUSUAL:
+            gradients.forget()
+            self._take_one_by_one()
+        elif answer == Answer.MOVED:
+            raise Moved
         return self.active
 
-    def _take_usual(self, runner: cpu.CpuRunner, grads: list[Any]) -> bool:
-        """Take gradients that are all there, laid out as their parameters and apart from them; False if not.
-
-        Layouts are checked in every step: the next gradient often takes the memory, and the object, of the last.
-        Torch lets no integers be gradients, so only those of 2 bytes can be of another type with as many bytes.
-        """
-        try:
-            addresses = list(map(Tensor.data_ptr, grads))
-        except (TypeError, RuntimeError):  # one is absent, or has no memory of its own
-            return False
-        fits = self._contiguous and all(map(Tensor.is_contiguous, grads)) and list(map(_BYTES, grads)) == self._bytes
-        if not fits or (self._dtype.itemsize == 2 and not {self._dtype}.issuperset(map(_DTYPE, grads))):
-            return False
-        if addresses != self._grads_at:
-            if self._any_meets(addresses):
-                return False
-            self._grads_at = addresses
-            runner.set_grads(addresses)
-        self.batch.grads = grads
-        if not self._whole:
-            self._take_mask([True] * len(grads))
-        return True
-
-    def _take_unusual(self, runner: cpu.CpuRunner, grads: list[Tensor | None]) -> None:
-        """Take gradients some of which are absent, or laid out otherwise, or lie in a parameter: those are copied."""
-        if list(map(Tensor.numel, self.params)) != self._sizes:
+    def _take_one_by_one(self) -> None:
+        """Take the gradients as Python sees them; copies of those that are laid out otherwise or lie in a parameter."""
+        if list(map(find_place, self.params)) != self._places:
             raise Moved
+        grads = [p.grad if p.requires_grad else None for p in self.params]
         self._check_grads(grads)
-        with torch.no_grad():
-            grads = [None if g is None else self._fit(p, g) for p, g in zip(self.params, grads, strict=True)]
-        self._grads_at = [0 if g is None else g.data_ptr() for g in grads]
-        runner.set_grads(self._grads_at)
-        self.batch.grads = grads
+        suit = self._free if self._compiled is None else self._fit
+        pairs = zip(self.params, grads, strict=True)
+        self.batch.grads = [None if g is None else suit(p, g) for p, g in pairs]
+        if self._compiled is not None:
+            self._compiled.grads_at[:] = [0 if g is None else g.data_ptr() for g in self.batch.grads]
         self._take_mask([g is not None for g in grads])
 
     def _take_mask(self, mask: list[bool]) -> None:
         """Take over which tensors have a gradient."""
         if mask != self._mask:
             self._activate(mask)
-            self._mask, self._whole = mask, all(mask)
+            self._mask = mask
 
     def _states_moved(self) -> bool:
         """Whether somebody has moved a state in place, as ``share_memory_()`` does."""
@@ -187,6 +159,8 @@ class Unit:
         if self._counted:
             self.rows.take_over_count()
         self.batch.grads = []
+        if self._gradients is not None:
+            self._gradients.release()
 
     def count_nonfinite(self) -> list[tuple[str, int]]:
         """Tensors whose gradients were not finite in the pass that has just run, with the number of elements."""
@@ -206,8 +180,8 @@ class Unit:
                     self._home.adopt(p, declared.key, state)
                     self.batch.states[letter][j] = state
                     self.rows.note_fresh(letter, j)
-        if isinstance(self.runner, cpu.CpuRunner):
-            self.runner.set_states()
+        if self._compiled is not None:
+            self._compiled.set_states()
             self._kept = [s for states in self.batch.states.values() for s in states if s is not None]
             self._kept_at = list(map(Tensor.data_ptr, self._kept))
         self.rows.assign(np.array(mask, bool))
@@ -220,21 +194,16 @@ class Unit:
 
     def _fit(self, p: Tensor, g: Tensor) -> Tensor:
         """A gradient laid out as its parameter, in memory of its own."""
-        same = g.dtype == p.dtype and ((p.is_contiguous() and g.is_contiguous()) or g.stride() == p.stride())
-        return self._free(g) if same else torch.empty_like(p).copy_(g)
+        g = self._free(p, g)
+        with torch.no_grad():
+            same = g.dtype == p.dtype and ((p.is_contiguous() and g.is_contiguous()) or g.stride() == p.stride())
+            return g if same else torch.empty_like(p).copy_(g)
 
-    def _free(self, g: Tensor) -> Tensor:
-        """A gradient in memory that no parameter has a part of."""
+    def _free(self, p: Tensor, g: Tensor) -> Tensor:
+        """A gradient that stands in its memory as it is, and has no part of it in a parameter's."""
+        g = g.resolve_conj().resolve_neg()
         start, end = find_stretch(g)
         return g.clone() if self._spans.meet(start, end - start) else g
-
-    def _any_meets(self, addresses: list[int]) -> bool:
-        """Whether any gradient shares memory with a parameter. Depends on addresses alone, so it is remembered."""
-        if addresses not in self._apart:
-            if self._spans.meet_any(addresses, np.array(self._bytes, np.int64)):
-                return True
-            self._apart = [addresses, *self._apart[:15]]
-        return False
 
     def _check_grads(self, grads: list[Tensor | None]) -> None:
         """Refuse gradients that are sparse or shaped unlike their parameter.
@@ -257,5 +226,5 @@ class Unit:
 
 
 def find_place(p: Tensor) -> tuple[Any, ...]:
-    """What must not change under a plan, unless the address says enough: shape, dtype and order in memory too."""
+    """What must not change under a plan: dtype, shape, order in memory and the first address."""
     return p.dtype, p.shape, p.stride(), find_stretch(p)[0]

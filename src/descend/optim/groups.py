@@ -113,7 +113,8 @@ def check_tensors(tensors: list[Tensor], labels: list[str], differentiable: bool
     """Refuse tensors that no step can serve.
 
     Raises:
-        ParameterError: for a tensor that is not a leaf, of integers, sparse, or that overlaps itself.
+        ParameterError: for a tensor that is not a leaf, of integers, sparse, that overlaps itself, or whose memory
+            holds the conjugate or the negative of its values.
     """
     for tensor, label in zip(tensors, labels, strict=True):
         if is_lazy(tensor):
@@ -139,6 +140,10 @@ def check_tensors(tensors: list[Tensor], labels: list[str], differentiable: bool
                     do="Optimize the tensor that it was expanded from",
                 )
             )
+        if tensor.is_conj() or tensor.is_neg():
+            kind = "conjugate" if tensor.is_conj() else "negative"
+            do = "Optimize the tensor that it views, or pass .resolve_conj().resolve_neg() of it"
+            raise ParameterError(message(f"{owner}: {label} is a view that shows the {kind} of its memory", do=do))
 
 
 def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:

@@ -22,40 +22,29 @@ def find_stretch(tensor: Tensor) -> tuple[int, int]:
     return start, start + (last + 1) * tensor.element_size() if start else 0
 
 
-_FEW = 64
-"""Stretches below which a loop in Python is faster than NumPy's tables."""
-
-
 class Spans:
     """Stretches of memory, to be asked whether another meets one of them.
 
     Args:
         tensors: whose memory.
+
+    Attributes:
+        tables: where stretches start, in order; 0, and the furthest end of each and of all before it.
     """
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
         self._starts: list[int] = []
-        self._tables: tuple[np.ndarray, np.ndarray] | None = None
         self._ends: list[int] = []  # of everything that starts so early, so that one look finds any overlap
         for start, end in sorted(find_stretch(t) for t in tensors):
             if end:
                 self._starts.append(start)
                 self._ends.append(max(end, self._ends[-1] if self._ends else 0))
+        self.tables = np.array(self._starts, np.int64), np.array([0, *self._ends], np.int64)
 
     def meet(self, start: int, size: int) -> bool:
         """Whether ``size`` bytes from ``start`` share one with a stretch."""
         after = bisect_left(self._starts, start + size)
         return size > 0 and after > 0 and self._ends[after - 1] > start
-
-    def meet_any(self, starts: list[int], sizes: np.ndarray) -> bool:
-        """Whether any of several stretches shares a byte with one of these."""
-        if len(starts) < _FEW:
-            return any(map(self.meet, starts, sizes.tolist()))
-        if self._tables is None:
-            self._tables = np.array(self._starts, np.int64), np.array([0, *self._ends], np.int64)
-        begin = np.array(starts, np.int64)
-        after = np.searchsorted(self._tables[0], begin + sizes)
-        return bool(((self._tables[1][after] > begin) & (sizes > 0)).any())
 
 
 def refuse_shared(tensors: list[tuple[Tensor, str]], owner: str) -> None:

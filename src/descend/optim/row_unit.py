@@ -202,7 +202,7 @@ class RowUnit:
             return
         self.runner = runner = CpuRunner(batch, self._rule.name)
         runner.set_params([part.data_ptr()])
-        runner.set_grads([values.data_ptr()])
+        runner.grads_at[0] = values.data_ptr()
         runner.set_states()
         runner.set_rows()
 

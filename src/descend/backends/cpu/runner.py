@@ -47,6 +47,9 @@ class CpuRunner:
     Args:
         batch: the tensors; dense, on the CPU, of one dtype.
         name: of the rule, for reports.
+
+    Attributes:
+        grads_at: where the kernels read where gradients lie; 0 for a tensor that is skipped.
     """
 
     def __init__(self, batch: Batch, name: str) -> None:
@@ -73,8 +76,7 @@ class CpuRunner:
         self._table[SIZE] = sizes
         if tiled:
             self._table[rows:] = tiled.columns
-        # written through ctypes: of all ways from a list of numbers to memory the fastest, cold and warm
-        self._grad_words = (ctypes.c_int64 * count).from_address(self._table[ADDRESSES + 1].ctypes.data)
+        self.grads_at = self._table[ADDRESSES + 1]
         self._serial = int(sizes.sum()) < SERIAL_BELOW
         self._totals: Totals = np.zeros(0)
         self._uniforms = np.zeros((count, len(program.columns)))
@@ -110,10 +112,6 @@ class CpuRunner:
     def set_params(self, addresses: list[int]) -> None:
         """Where the parameters lie."""
         self._table[ADDRESSES] = addresses
-
-    def set_grads(self, addresses: list[int]) -> None:
-        """Where the gradients lie; 0 for a tensor that is skipped."""
-        self._grad_words[:] = addresses
 
     def set_states(self) -> None:
         """Take over where the states lie, after one was allocated or replaced."""
