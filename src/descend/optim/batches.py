@@ -78,6 +78,7 @@ class Unit:
             found = find_torch()
             if found is not None:
                 self._gradients = Gradients(found, params, self._compiled.grads_at, *spans.tables)
+                self._compiled.set_gradients(self._gradients)
         self._kept: list[Tensor] = []
         self._kept_at: list[int] = []
         self._mask: list[bool] = []
@@ -159,8 +160,6 @@ class Unit:
         if self._counted:
             self.rows.take_over_count()
         self.batch.grads = []
-        if self._gradients is not None:
-            self._gradients.release()
 
     def count_nonfinite(self) -> list[tuple[str, int]]:
         """Tensors whose gradients were not finite in the pass that has just run, with the number of elements."""

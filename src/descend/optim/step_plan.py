@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import chain
 from operator import is_, itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from descend.backends.cpu import runner as cpu
+from descend.backends.cpu.contents import Contents
 from descend.backends.cpu.tiling import choose_inner
 from descend.errors import BackendError, OptionError, ParameterError, message
 from descend.lang.fold import build_program, fold_zeros, split_options
@@ -58,7 +58,6 @@ class StepPlan:
         self._keys = list(dict.fromkeys([*hypers, "weight_decay", "decay", *STORAGE, "maximize", "differentiable"]))
         self._getter = itemgetter(*self._keys)
         groups = optimizer.param_groups
-        self._contents, self._members = _list_contents(groups), _count_members(groups)
         refuse_duplicates(groups, self._owner)
         self._spans = Spans(p for g in groups for p in g["params"])
         self._seen = self._read_groups(groups)
@@ -70,6 +69,10 @@ class StepPlan:
         self.units = self._make_units()
         self.rounds_unasked = any(p.dtype in NARROW for g in groups if g["rounding"] is None for p in g["params"])
         self.batches = [unit for unit in self.units if isinstance(unit, Unit)]
+        compiled = any(unit.backend == "cpu" for unit in self.units)
+        self._groups, self._lists = groups, list(map(_PARAMS, groups))
+        self._members = Contents([groups, *self._lists], compiled)
+        self._values = Contents(groups, compiled)
         self.shared = SharedValues(self.rule, self.batches, groups, self._owner)
         self.passes = max((len(u.program.passes) for u in self.units), default=0)
         self.totals = self._make_totals()
@@ -130,13 +133,13 @@ class StepPlan:
         Raises:
             OptionError: if a written value is not allowed.
         """
-        groups = self._optimizer.param_groups
-        contents = _list_contents(groups)
-        untouched = len(contents) == len(self._contents) and all(map(is_, contents, self._contents))
-        if untouched and not self._live:
+        groups = self._groups
+        if self._optimizer.param_groups is not groups or not self._members.are_same():
+            return False
+        touched = not self._values.are_same()
+        if not touched and not self._live:
             return True
-        members = _count_members(groups)
-        if members != self._members or not all(map(is_, contents[:members], self._contents)):
+        if not all(map(is_, map(_PARAMS, groups), self._lists)):
             return False
         present = self._read_groups(groups)
         for i, (new, old) in enumerate(zip(present, self._seen, strict=True)):
@@ -146,8 +149,9 @@ class StepPlan:
                 if not self._still_serves(self._structures[i], groups[i], changed):
                     return False
                 self.refresh(groups[i])
-        self._seen, self._contents = present, contents
-        self._live = self._find_live()
+        if touched:
+            self._values.renew()
+        self._seen, self._live = present, self._find_live()
         return True
 
     def refresh(self, group: dict[str, Any]) -> None:
@@ -365,16 +369,6 @@ def choose_backend(p: Tensor, group: Mapping[str, Any], wanted: str, label: str,
     if wanted == "eager":
         return "eager", 'backend="eager" was asked for'
     return ("eager", obstacle) if obstacle else ("cpu", "dense tensors in this machine's memory")
-
-
-def _list_contents(groups: list[dict[str, Any]]) -> list[Any]:
-    """All groups, all their members, and all their values: looking at everything is quicker than asking by name."""
-    members = chain.from_iterable(map(_PARAMS, groups))
-    return [*groups, *members, *chain.from_iterable(map(dict.values, groups))]
-
-
-def _count_members(groups: list[dict[str, Any]]) -> int:
-    return len(groups) + sum(len(g["params"]) for g in groups)
 
 
 def _is_live(value: Any) -> bool:

@@ -51,14 +51,21 @@ class Kernel:
     engine: Any
     passes: int
 
-    def function(self, name: str, *arguments: Any) -> Any:
-        """A C function of the module, releasing the interpreter's lock while it runs.
+    def function(self, name: str, *arguments: Any, result: Any = None, unlocked: bool = True) -> Any:
+        """A C function of the module.
 
         Args:
             name: ``"stage_0"``, say.
             arguments: ctypes types of its arguments.
+            result: ctypes type of its result.
+            unlocked: whether it releases the interpreter's lock while it runs.
         """
-        return ctypes.CFUNCTYPE(None, *arguments)(self.engine.get_function_address(name))
+        kind = ctypes.CFUNCTYPE if unlocked else ctypes.PYFUNCTYPE
+        return kind(result, *arguments)(self.address(name))
+
+    def address(self, name: str) -> int:
+        """Where a function of the module lies."""
+        return self.engine.get_function_address(name)
 
 
 def compiled_kernels() -> list[tuple[str, float]]:

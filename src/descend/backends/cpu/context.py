@@ -19,6 +19,8 @@ CONTEXT = {
     "parallel": "ptr",  # void GOMP_parallel(void (*)(void *), void *, unsigned, unsigned)
     "thread_number": "ptr",  # int omp_get_thread_num(void)
     "team_size": "ptr",  # int omp_get_num_threads(void)
+    "gradients": "ptr",  # what the next takes
+    "release": "ptr",  # void release(ptr): lets go of the gradients when the step has been counted; null for none
     "float_state": "i64",  # the caller's floating-point control state
 }
 """The fields in order, eight bytes each, and the LLVM type of each."""

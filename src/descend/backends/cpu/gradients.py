@@ -10,7 +10,6 @@ Python does, :func:`find_torch` gives None and Python asks one by one.
 import ctypes
 import functools
 import os
-import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from descend.backends.cpu import compiler
+from descend.backends.cpu.contents import can_look_inside
 from descend.backends.cpu.gradients_template import FIELDS, TAKE, Answer
 
 _SYMBOLS = {
@@ -38,11 +38,13 @@ class Torch:
         handle: bytes from the beginning of a Python tensor to the C++ one.
         key_set: bytes from the beginning of its implementation to the set of its dispatch keys: what device and
             layout it has, whether it is a subclass, whether it stands for the conjugate or the negative of its memory.
+        nothing: address of an undefined tensor.
     """
 
     functions: dict[str, int]
     handle: int
     key_set: int
+    nothing: int
 
 
 class Gradients:
@@ -54,6 +56,11 @@ class Gradients:
         addresses: int64 [tensors], where a kernel reads where gradients lie; 0 where there is none.
         starts: where stretches of memory begin that no gradient may have a part of, in order.
         ends: 0, and for each stretch the furthest end of it and all before it.
+
+    Attributes:
+        present: uint8 [tensors], which tensors had a gradient when they were last taken.
+        record: address of what compiled code reads.
+        release_at: address of the compiled ``release``, which takes the record's.
     """
 
     def __init__(
@@ -73,22 +80,23 @@ class Gradients:
             "known": layouts.ctypes.data + begins,
             "gradients": addresses,
             "present": self.present,
-            "held": np.zeros(len(params), np.int64),
+            "held": np.full(len(params), _read_word(found.nothing), np.int64),
             "starts": starts,
             "ends": ends,
         }
         self._owned = (module, params, layouts, arrays)  # the record points to what they hold
-        numbers = {"count": len(params), "handle": found.handle, "key_set": found.key_set, "stretches": len(starts)}
-        words = numbers | {name: array.ctypes.data for name, array in arrays.items()} | found.functions
+        numbers = {"count": len(params), "stretches": len(starts)}
+        places = {"handle": found.handle, "key_set": found.key_set, "nothing": found.nothing}
+        words = numbers | places | {name: array.ctypes.data for name, array in arrays.items()} | found.functions
         self._record = np.array([words[name] for name in FIELDS], np.int64)
-        self._address = self._record.ctypes.data
-        # both hold the interpreter's lock: no other thread may give a parameter another gradient meanwhile
-        self._take = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(module.engine.get_function_address("take"))
-        self._release = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(module.engine.get_function_address("release"))
+        self.record, self.release_at = self._record.ctypes.data, module.address("release")
+        # under the interpreter's lock: no other thread may give a parameter another gradient meanwhile
+        self._take = module.function("take", ctypes.c_void_p, result=ctypes.c_int64, unlocked=False)
+        self._release = module.function("release", ctypes.c_void_p, unlocked=False)
 
     def take(self) -> Answer:
         """Take a step's gradients, if each is laid out as its parameter and apart from all."""
-        return self._take(self._address)
+        return self._take(self.record)
 
     def forget(self) -> None:
         """Let the next answer be that other tensors have gradients, whichever they are."""
@@ -96,7 +104,7 @@ class Gradients:
 
     def release(self) -> None:
         """Let go of the gradients."""
-        self._release(self._address)
+        self._release(self.record)
 
     def __del__(self) -> None:
         if hasattr(self, "_release"):
@@ -106,7 +114,7 @@ class Gradients:
 @functools.cache
 def find_torch() -> Torch | None:
     """What compiled code needs to ask torch; None where this torch or this Python has something else."""
-    if os.name != "posix" or sys.implementation.name != "cpython":
+    if os.name != "posix" or not can_look_inside():
         return None
     try:
         library = ctypes.CDLL(torch._C.__file__)
@@ -115,13 +123,15 @@ def find_torch() -> Torch | None:
         return None
     plain, pair = torch.ones(3, 2), torch.ones(2, dtype=torch.complex64)
     turned = pair.conj()
+    nothing = ctypes.c_void_p()
+    library["aoti_torch_new_uninitialized_tensor"](ctypes.byref(nothing))
     samples = [plain, torch.nn.Parameter(plain), torch.ones(0, dtype=torch.bfloat16), pair, turned, turned.imag]
     handle = _find_word([(id(t), t._cdata) for t in samples], Tensor.__basicsize__)
     keys = [(t._cdata, torch._C._dispatch_keys(t).raw_repr()) for t in samples]
     key_set = _find_word(keys, _IMPLEMENTATION)
     if handle is None or key_set is None or len({word for _, word in keys}) < 3:
         return None
-    found = Torch(functions, handle, key_set)
+    found = Torch(functions, handle, key_set, nothing.value or 0)
     return found if _answers_as_python(found) else None
 
 

@@ -14,7 +14,8 @@ FIELDS = (
     "known",  # int64 [T]: where what is known of its layout begins, see KNOWN
     "gradients",  # int64 [T]: where each gradient lies, for the kernel; 0 where there is none
     "present",  # uint8 [T]: whether there is one
-    "held",  # int64 [T]: handles that keep the gradients alive
+    "held",  # int64 [T]: C++ tensors, each a pointer to an implementation, that keep the gradients alive
+    "nothing",  # an undefined C++ tensor
     "stretches",  # number S of stretches of memory that belong to parameters
     "starts",  # int64 [S]: where they begin, in order
     "ends",  # int64 [S + 1]: 0, and the furthest end of a stretch and all before it
@@ -26,8 +27,7 @@ FIELDS = (
     "get_sizes",
     "get_strides",
     "get_data_ptr",
-    "new_tensor_handle",
-    "delete_tensor_object",
+    "assign_tensors",
 )
 """Of the record, eight bytes each; the last ones are addresses of torch's functions."""
 
@@ -168,23 +168,16 @@ found:
 define void @release(ptr %record) {
 entry:
 """
-    + _read("held", "delete_tensor_object")
+    + _read("held", "nothing", "assign_tensors")
     + _number("count")
     + """  br label %head
 head:
-  %j = phi i64 [ 0, %entry ], [ %j.next, %next ]
+  %j = phi i64 [ 0, %entry ], [ %j.next, %work ]
   %some = icmp slt i64 %j, %count.n
-  br i1 %some, label %look, label %exit
-look:
-"""
-    + _entry("hold", "held", "ptr")
-    + """  %none = icmp eq ptr %hold, null
-  br i1 %none, label %next, label %free
-free:
-  store ptr null, ptr %hold.p
-  %e = call i32 %delete_tensor_object(ptr %hold)
-  br label %next
-next:
+  br i1 %some, label %work, label %exit
+work:
+  %hold = getelementptr ptr, ptr %held, i64 %j
+  %e = call i32 %assign_tensors(ptr %nothing, ptr %hold)
   %j.next = add i64 %j, 1
   br label %head
 exit:
@@ -195,12 +188,11 @@ define i64 @take(ptr %record) {
 entry:
 """
     + _read("params", "tensors", "wanted", "places", "bytes", "known", "gradients", "present", "held")
-    + _read("grad", "requires_grad", "is_defined", "get_data_ptr", "new_tensor_handle")
+    + _read("grad", "requires_grad", "is_defined", "get_data_ptr", "assign_tensors")
     + _number("count")
     + _number("handle")
     + f"""  %at = alloca i64
   %is.at = alloca i8
-  call void @release(ptr %record)
   br label %near.head
 near.head:
   %near.j = phi i64 [ 0, %entry ], [ %near.next, %near ]
@@ -295,8 +287,8 @@ write:
   store i64 %lies, ptr %last.p
   br label %hold
 hold:
-  %held.p2 = getelementptr ptr, ptr %held, i64 %j
-  %e4 = call i32 %new_tensor_handle(ptr %g, ptr %held.p2)
+  %hold.p = getelementptr ptr, ptr %held, i64 %j
+  %e4 = call i32 %assign_tensors(ptr %g, ptr %hold.p)
   br label %mark
 absent:
   store i64 0, ptr %last.p

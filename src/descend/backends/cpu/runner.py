@@ -2,7 +2,6 @@
 
 import ctypes
 import functools
-import os
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from descend.backends.cpu import compiler, team
 from descend.backends.cpu.body import Storage
 from descend.backends.cpu.chunk_passes import CHUNK
 from descend.backends.cpu.context import ADDRESSES, CONTEXT, ROW, SIZE, find_field
+from descend.backends.cpu.gradients import Gradients
 from descend.backends.cpu.render import render
 from descend.backends.cpu.tiling import TiledBatch
 from descend.lang.graph import Node
@@ -58,7 +58,7 @@ class CpuRunner:
         self.kernel = load_kernel(program, batch.params[0].dtype, name)
         void = ctypes.c_void_p
         self._stages = [self.kernel.function(f"stage_{k}", void) for k in range(self.kernel.passes)]
-        self._commit = self.kernel.function("commit", void)
+        self._commit = self.kernel.function("commit", void, unlocked=False)
         count = len(batch.params)
         width = 2 if batch.params[0].is_complex() else 1
         sizes = np.array([p.numel() * width for p in batch.params], np.int64)
@@ -84,7 +84,7 @@ class CpuRunner:
         self._partials = np.zeros((int(chunks.sum()), len(program.slots)))
         self._context = np.zeros(len(CONTEXT), np.int64)
         self._address = self._context.ctypes.data
-        self._pid = 0
+        self._forks, self._asked = -1, 0
         self._openmp: team.OpenMP | None = None
         self._threads = int(self._serial)
         self._launches = self._serial
@@ -113,6 +113,11 @@ class CpuRunner:
         """Where the parameters lie."""
         self._table[ADDRESSES] = addresses
 
+    def set_gradients(self, gradients: Gradients) -> None:
+        """Let go of what takes the gradients holds, whenever a step has been counted."""
+        self._put("gradients", gradients.record)
+        self._put("release", gradients.release_at)
+
     def set_states(self) -> None:
         """Take over where the states lie, after one was allocated or replaced."""
         program = self.batch.program
@@ -135,18 +140,18 @@ class CpuRunner:
 
     def _find_threads(self) -> None:
         """Take over how many threads there are, and whose: a forked child cannot use those that torch had."""
-        if self._pid != os.getpid():
-            self._pid, self._threads = os.getpid(), 0
+        if self._forks != team.forks:
+            self._forks, self._asked = team.forks, 0
             self._openmp = team.usable_openmp()
             if self._openmp is not None:
                 self._put("parallel", self._openmp.parallel)
                 self._put("thread_number", self._openmp.thread_number)
                 self._put("team_size", self._openmp.team_size)
-        threads = min(torch.get_num_threads(), len(self._chunk_tensor))
-        if threads != self._threads:
-            self._threads = threads
-            self._put("threads", threads)
-            self._launches = threads == 1 or self._openmp is not None
+        asked = torch.get_num_threads()
+        if asked != self._asked:
+            self._asked, self._threads = asked, min(asked, len(self._chunk_tensor))
+            self._put("threads", self._threads)
+            self._launches = self._threads == 1 or self._openmp is not None
 
     def run(self, index: int) -> None:
         """Run the chain that begins with a pass, block by block; the chain's other passes are done with it."""

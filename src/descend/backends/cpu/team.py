@@ -14,16 +14,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-_HOME = os.getpid()
 _pool: ThreadPoolExecutor | None = None
+forks = 0
+"""How many forks lie between this process and the one that imported descend."""
 
 
-def _forget_pool() -> None:
-    global _pool
+def _begin_child() -> None:
+    global _pool, forks
     _pool = None  # its threads live in the parent only
+    forks += 1
 
 
-os.register_at_fork(after_in_child=_forget_pool)
+os.register_at_fork(after_in_child=_begin_child)
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def _address(function: object) -> int:
 
 def usable_openmp() -> OpenMP | None:
     """The OpenMP team, unless this is a forked child, where it would hang."""
-    return find_openmp() if os.getpid() == _HOME else None
+    return None if forks else find_openmp()
 
 
 def run_on_pool(share: Callable[[int, int, int], None], context: int, threads: int) -> None:

@@ -10,7 +10,7 @@ COMMIT = (
 define void @commit(ptr %ctx) {{
 entry:
 """
-    + read_fields("tensors", "rows", "table", "inputs", "steps")
+    + read_fields("tensors", "rows", "table", "inputs", "steps", "gradients", "release")
     + """  br label %head
 head:
   %j = phi i64 [ 0, %entry ], [ %j.next, %next ]
@@ -33,7 +33,7 @@ next:
 row.head:
   %r = phi i64 [ 0, %head ], [ %r.next, %row.work ]
   %row.some = icmp slt i64 %r, %rows
-  br i1 %row.some, label %row.work, label %exit
+  br i1 %row.some, label %row.work, label %held
 row.work:
   %x.m = mul i64 %r, {inputs}
   %x.t = add i64 %x.m, {number}
@@ -41,12 +41,18 @@ row.work:
   {advance}
   %r.next = add i64 %r, 1
   br label %row.head
+held:
+  %none = icmp eq ptr %release, null
+  br i1 %none, label %exit, label %let.go
+let.go:
+  call void %release(ptr %gradients)
+  br label %exit
 exit:
   ret void
 }}
 """
 )
-"""Counts the step: of each tensor that took it, and the number of the next in each row."""
+"""Counts the step: of each tensor that took it, and the number of the next in each row. Lets go of the gradients."""
 
 ADVANCE = "%t = load double, ptr %t.p\n  %t.next = fadd double %t, 1.0\n  store double %t.next, ptr %t.p"
 

@@ -1,0 +1,155 @@
+"""Whether lists and dicts still hold the very objects that they held, asked by one compiled call.
+
+A step must notice any value written into a group and any parameter put into its list; from Python that takes longer
+than stepping six small tensors.
+"""
+
+import ctypes
+import functools
+import sys
+import sysconfig
+from collections.abc import Sequence
+from itertools import chain
+from operator import is_
+from typing import Any
+
+import numpy as np
+
+from descend.backends.cpu import compiler
+
+_FUNCTIONS = ("PyList_Size", "PyList_GetItem", "PyDict_Size", "PyDict_Next")
+_FIELDS = ("count", "containers", "dicts", "sizes", "objects", *_FUNCTIONS)
+
+
+def _read(*names: str) -> str:
+    return "".join(
+        f"  %{name}.p = getelementptr ptr, ptr %record, i64 {_FIELDS.index(name)}\n"
+        f"  %{name} = load ptr, ptr %{name}.p\n"
+        for name in names
+    )
+
+
+_SAME = (
+    """
+define i64 @same(ptr %record) {
+entry:
+"""
+    + _read(*_FIELDS)
+    + """  %count.n = ptrtoint ptr %count to i64
+  %at = alloca i64
+  %key = alloca ptr
+  %value = alloca ptr
+  br label %head
+head:
+  %c = phi i64 [ 0, %entry ], [ %c.next, %next ]
+  %begin = phi i64 [ 0, %entry ], [ %end, %next ]
+  %some = icmp slt i64 %c, %count.n
+  br i1 %some, label %open, label %equal
+open:
+  %container.p = getelementptr ptr, ptr %containers, i64 %c
+  %container = load ptr, ptr %container.p
+  %dict.p = getelementptr i8, ptr %dicts, i64 %c
+  %dict.8 = load i8, ptr %dict.p
+  %dict = icmp ne i8 %dict.8, 0
+  %size.p = getelementptr i64, ptr %sizes, i64 %c
+  %size = load i64, ptr %size.p
+  %end = add i64 %begin, %size
+  %ask = select i1 %dict, ptr %PyDict_Size, ptr %PyList_Size
+  %now = call i64 %ask(ptr %container)
+  store i64 0, ptr %at
+  %as.many = icmp eq i64 %now, %size
+  br i1 %as.many, label %item.head, label %other
+item.head:
+  %i = phi i64 [ %begin, %open ], [ %i.next, %item.next ]
+  %item.some = icmp slt i64 %i, %end
+  br i1 %item.some, label %item, label %next
+item:
+  %known.p = getelementptr ptr, ptr %objects, i64 %i
+  %known = load ptr, ptr %known.p
+  br i1 %dict, label %item.dict, label %item.list
+item.dict:
+  %more = call i32 %PyDict_Next(ptr %container, ptr %at, ptr %key, ptr %value)
+  %held = load ptr, ptr %value
+  br label %item.compare
+item.list:
+  %place = sub i64 %i, %begin
+  %listed = call ptr %PyList_GetItem(ptr %container, i64 %place)
+  br label %item.compare
+item.compare:
+  %object = phi ptr [ %held, %item.dict ], [ %listed, %item.list ]
+  %is = icmp eq ptr %object, %known
+  br i1 %is, label %item.next, label %other
+item.next:
+  %i.next = add i64 %i, 1
+  br label %item.head
+next:
+  %c.next = add i64 %c, 1
+  br label %head
+equal:
+  ret i64 1
+other:
+  ret i64 0
+}
+"""
+)
+
+
+@functools.cache
+def _load() -> tuple[compiler.Kernel, dict[str, int]]:
+    functions = {name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0 for name in _FUNCTIONS}
+    return compiler.load("contents", _SAME, 0), functions
+
+
+Container = list[Any] | dict[str, Any]
+
+
+class Contents:
+    """The objects in some lists, or in some dicts, as they are now.
+
+    Args:
+        containers: the lists, or the dicts, whose values count.
+        compiled: whether compiled code compares; Python does without one.
+    """
+
+    def __init__(self, containers: Sequence[Container], compiled: bool) -> None:
+        self._containers = containers
+        self._compiled = compiled and can_look_inside()
+        self.renew()
+
+    def renew(self) -> None:
+        """Take over what they hold now."""
+        self._held = list(map(_list_objects, self._containers))
+        if self._compiled:
+            self._hand_over()
+
+    def are_same(self) -> bool:
+        """Whether they hold the same objects in the same order."""
+        if self._compiled:
+            return bool(self._same(self._address))
+        now = list(map(_list_objects, self._containers))
+        return list(map(len, now)) == list(map(len, self._held)) and all(
+            map(is_, chain.from_iterable(now), chain.from_iterable(self._held))
+        )
+
+    def _hand_over(self) -> None:
+        module, functions = _load()
+        arrays = {
+            "containers": np.array(list(map(id, self._containers)), np.int64),
+            "dicts": np.array([isinstance(c, dict) for c in self._containers], np.uint8),
+            "sizes": np.array(list(map(len, self._held)), np.int64),
+            "objects": np.array(list(map(id, chain.from_iterable(self._held))), np.int64),
+        }
+        words = {"count": len(self._containers), **{n: a.ctypes.data for n, a in arrays.items()}, **functions}
+        record = np.array([words[name] for name in _FIELDS], np.int64)
+        self._owned = (module, arrays, record)  # what the record points to
+        self._address = record.ctypes.data
+        self._same = module.function("same", ctypes.c_void_p, result=ctypes.c_int64, unlocked=False)
+
+
+def _list_objects(container: Container) -> list[Any]:
+    return list(container.values()) if isinstance(container, dict) else list(container)
+
+
+def can_look_inside() -> bool:
+    """Whether compiled code may look at Python's objects: this is CPython with its interpreter's lock."""
+    return sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
