@@ -25,8 +25,8 @@ _SYMBOLS = {
     "requires_grad": "_ZNK3c1010TensorImpl13requires_gradEv",
     **{name: f"aoti_torch_{name}" for name in FIELDS[FIELDS.index("is_defined") :]},
 }
-_IMPLEMENTATION = 192
-"""Bytes of a tensor's implementation in which the set of its keys is looked for; it has more."""
+_IMPLEMENTATION = 176
+"""Bytes of a tensor's implementation, of which the set of its keys is among the last."""
 
 
 @dataclass(frozen=True)
