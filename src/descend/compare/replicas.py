@@ -8,11 +8,14 @@ of divergence are those of a run alone; sums may end in other digits.
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
+from math import isfinite
 from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from descend.compare.contender import Contender
 from descend.compare.protocol import Record, Trial
@@ -57,7 +60,7 @@ class Replicas:
         first = runs[0]
         self.runs, self.task, self.data = runs, first.task, first.data
         models = [run.model for run in runs]
-        self._one = deepcopy(first.model)
+        self._one = _lean(deepcopy(first.model))
         self._slots = _find_slots(self._one)
         self._stacks = _stack(models)
         self._trained = [whole for whole in self._stacks if whole.requires_grad]
@@ -77,20 +80,30 @@ class Replicas:
             run.together = len(self.runs)
         records: dict[int, Record] = {}
         going = list(range(len(self.runs)))
+        rows: list[list[float]] = []  # losses of updates that the runs have not noted yet
+        whole = step = 0.0
         while going:
             begin = perf_counter()
             losses = self.backward(going)
             before = perf_counter()
             optimizer.step()
             end = perf_counter()
-            due = self.runs[going[0]].looks_at(len(self.runs[going[0]].losses) + 1)
-            found = self.evaluate() if due else [None] * len(self.runs)
-            for k, loss in zip(going, losses[going].tolist(), strict=True):
-                self.runs[k].add_time((end - begin) / len(going), (end - before) / len(going))
-                self.runs[k].note(loss, found[k])
-                if not self.runs[k].goes_on:
+            whole, step = whole + end - begin, step + end - before
+            rows.append(losses.tolist())
+            first = self.runs[going[0]]
+            updates = len(first.losses) + len(rows)
+            if updates > 1 and first.is_quiet(updates) and all(isfinite(rows[-1][k]) for k in going):
+                continue
+            found = self.evaluate() if first.looks_at(updates) else [None] * len(self.runs)
+            for k in going:
+                run = self.runs[k]
+                run.add_time(whole / len(going), step / len(going))
+                run.losses += [row[k] for row in rows[:-1]]
+                run.note(rows[-1][k], found[k])
+                if not run.goes_on:
                     records[k] = self._finish(k, optimizer)
             going = [k for k in going if k not in records]
+            rows, whole, step = [], 0.0, 0.0
         return [records[k] for k in range(len(self.runs))]
 
     def backward(self, going: Sequence[int]) -> Tensor:
@@ -98,7 +111,7 @@ class Replicas:
         parts = [next(batches) for batches in self._batches]
         inputs = torch.stack([part.inputs for part in parts])[self._batch_of]
         targets = torch.stack([part.targets for part in parts])[self._batch_of]
-        losses = torch.vmap(self._lose)(self._stacks, inputs, targets)
+        losses = self._lose(inputs, targets)
         found = torch.autograd.grad(losses.sum(), self._trained, allow_unused=True)
         for kept, new in zip(self._gradients, found, strict=True):
             if new is not None:
@@ -120,7 +133,15 @@ class Replicas:
         self._one.train()
         return [self.task.judge(own, part) for own in outputs]
 
-    def _lose(self, values: list[Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
+    def _lose(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """The losses of all replicas."""
+        if self.task.objective is None and self.task.loss is functional.cross_entropy and targets.dim() == 2:
+            outputs = torch.vmap(self._answer)(self._stacks, inputs)  # mapped, the loss would be taken to pieces
+            each = functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
+            return each.view(targets.shape).mean(1)
+        return torch.vmap(self._lose_one)(self._stacks, inputs, targets)
+
+    def _lose_one(self, values: list[Tensor], inputs: Tensor, targets: Tensor) -> Tensor:
         """The task's loss of one replica."""
         self._become(values)
         return self.task.batch_loss(self._one, Part(inputs, targets)).reshape(())
@@ -150,6 +171,19 @@ class Replicas:
             p.grad = None
         self.runs[k].state_bytes = state_bytes(optimizer) // len(self.runs)
         return self.runs[k].record()
+
+
+def _lean(model: nn.Module) -> nn.Module:
+    """A model whose linear layers are what they become over replicas: mapped as they are, they scale by 1 as well."""
+    for layer in model.modules():
+        if type(layer) is nn.Linear:
+            layer.forward = partial(_multiply, layer)
+    return model
+
+
+def _multiply(layer: nn.Linear, input: Tensor) -> Tensor:
+    product = input @ layer.weight.t()
+    return product if layer.bias is None else product + layer.bias
 
 
 def _tensors(model: nn.Module) -> list[Tensor]:

@@ -126,6 +126,15 @@ class Run:
         """Whether the validation part is looked at after so many updates."""
         return step % self.task.interval == 0 or step == self.task.steps
 
+    @property
+    def window(self) -> int:
+        """After so many updates it is looked whether the losses say that the run has diverged."""
+        return max(10, self.task.steps // 20)
+
+    def is_quiet(self, step: int) -> bool:
+        """Whether nothing but a loss that is not finite matters after so many updates."""
+        return bool(step % self.window) and not self.looks_at(step)
+
     def is_lost(self, step: int) -> bool:
         """Whether the run has diverged.
 
@@ -137,11 +146,10 @@ class Run:
             return True
         if self.task.experience is not None:
             return False  # The loss measures what the model happens to meet; only better play tells.
-        window = max(10, self.task.steps // 20)
-        if step % window:
+        if step % self.window:
             return False
         first = self.losses[0]
-        typical = median(self.losses[-window:])
+        typical = median(self.losses[-self.window :])
         if typical > first + (HOPELESS - 1) * abs(first):
             return True
         late = step >= PATIENCE * self.task.steps

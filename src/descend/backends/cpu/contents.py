@@ -114,12 +114,19 @@ class Contents:
     def __init__(self, containers: Sequence[Container], compiled: bool) -> None:
         self._containers = containers
         self._compiled = compiled and can_look_inside()
-        self.renew()
+        self._held = list(map(_list_objects, containers))
+        if self._compiled:
+            self._hand_over()
 
     def renew(self) -> None:
         """Take over what they hold now."""
+        sizes = list(map(len, self._held))
         self._held = list(map(_list_objects, self._containers))
-        if self._compiled:
+        if not self._compiled:
+            return
+        if list(map(len, self._held)) == sizes:
+            self._objects[:] = list(map(id, chain.from_iterable(self._held)))
+        else:
             self._hand_over()
 
     def are_same(self) -> bool:
@@ -133,13 +140,15 @@ class Contents:
 
     def _hand_over(self) -> None:
         module, functions = _load()
+        objects = list(map(id, chain.from_iterable(self._held)))
+        self._objects = (ctypes.c_int64 * len(objects))(*objects)  # of all memory the quickest to write a list to
         arrays = {
             "containers": np.array(list(map(id, self._containers)), np.int64),
             "dicts": np.array([isinstance(c, dict) for c in self._containers], np.uint8),
             "sizes": np.array(list(map(len, self._held)), np.int64),
-            "objects": np.array(list(map(id, chain.from_iterable(self._held))), np.int64),
         }
-        words = {"count": len(self._containers), **{n: a.ctypes.data for n, a in arrays.items()}, **functions}
+        words = {n: a.ctypes.data for n, a in arrays.items()} | functions
+        words |= {"count": len(self._containers), "objects": ctypes.addressof(self._objects)}
         record = np.array([words[name] for name in _FIELDS], np.int64)
         self._owned = (module, arrays, record)  # what the record points to
         self._address = record.ctypes.data
