@@ -17,7 +17,7 @@ def check_number(name: str, value: Any, owner: str, *, low: float, open_low: boo
     """
     try:
         number = plain(value) if not isinstance(value, bool | str) else math.nan
-    except (TypeError, ValueError, RuntimeError):
+    except OptionError:
         number = math.nan
     if not math.isfinite(number) or number < low or (open_low and number == low):
         raise OptionError(

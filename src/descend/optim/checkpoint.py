@@ -136,7 +136,11 @@ def load(optimizer: "Optimizer", state_dict: dict[str, Any], *, strict: bool) ->
 def _count_updates(saved: Mapping[str, Any], states: Mapping[Tensor, dict[str, Any]]) -> int:
     """How many updates the checkpoint's optimizer had done; torch's does not say, but each parameter counts."""
     updates = saved.get("updates", max((float(s["step"]) for s in states.values()), default=0.0))
-    return int(_read_tensor(updates, "updates", "group 0", number=True))
+    count = float(_read_tensor(updates, "updates", "group 0", number=True))
+    if not (count >= 0 and count.is_integer()):
+        allowed = "a whole number >= 0"
+        raise CheckpointError(message("The checkpoint's 'updates' of group 0", got=count, allowed=allowed))
+    return int(count)
 
 
 def match(optimizer: "Optimizer", saved: list[dict[str, Any]], *, strict: bool) -> list[Pair]:

@@ -150,10 +150,13 @@ def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:
     """Refuse a parameter that two places would step, naming both.
 
     Raises:
-        ParameterError: if one tensor stands twice, or two share memory.
+        ParameterError: if one tensor stands twice, or two share memory, or members were replaced by no tensors.
     """
     owners: dict[int, str] = {}
     for g, group in enumerate(groups):
+        members = group["params"]
+        if not isinstance(members, list | tuple) or not all(isinstance(p, Tensor) for p in members):
+            raise ParameterError(message(f"{owner}, group {g}: params", got=members, allowed="a list of tensors"))
         for i, tensor in enumerate(group["params"]):
             label = label_of(group, g, i)
             if id(tensor) in owners:

@@ -1,6 +1,5 @@
 """What a schedule may be given: counts of updates, shares, numbers and words, each with its refusal in words."""
 
-import math
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -42,9 +41,10 @@ class Bounded(Argument):
         """The value as a plain int or float; raises OptionError naming ``what`` where it is out of range."""
         try:
             plain = self.read(value)
-        except TypeError:
-            plain = math.nan
-        if isinstance(value, bool) or not self.range.admits(plain):
+            fits = not isinstance(value, bool) and self.range.admits(plain)
+        except (TypeError, OverflowError):
+            fits = False
+        if not fits:
             raise OptionError(message(f"{what}: got {value!r}", allowed=self.words))
         return plain
 

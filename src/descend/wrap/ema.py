@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from descend.errors import OptionError, message
+from descend.optim.arguments import check_flag
 from descend.schedules import Schedule, from_data
 from descend.wrap.weight_average import WeightAverage
 
@@ -72,11 +73,9 @@ class EMA(WeightAverage):
     ) -> None:
         if not isinstance(decay, Schedule):
             _check_decay(decay)
-        if bias_correction not in (True, False):
-            raise OptionError(message("EMA: bias_correction", got=bias_correction, allowed="True, False"))
         super().__init__(model, buffers=buffers)
         self.decay = decay
-        self.bias_correction = bool(bias_correction)
+        self.bias_correction = check_flag("bias_correction", bias_correction, "EMA")
         self._weight = 0.0 if bias_correction else 1.0
 
     def _share(self) -> float:
