@@ -35,7 +35,7 @@ def test_the_numbers_are_those_of_the_step(backend):
     optimizer, ps, before = train("AdamW", backend=backend, metrics=True, clip_norm=0.5)
     metrics = optimizer.metrics
     for name, p, old in zip("abc", ps, before, strict=True):
-        sizes = metrics.tensors[f"'{name}'"]
+        sizes = metrics.tensors[name]
         assert sizes.grad_norm == pytest.approx(p.grad.double().norm().item(), rel=1e-12)
         assert sizes.param_norm == pytest.approx(old.double().norm().item(), rel=1e-12)
         assert sizes.update_norm == pytest.approx((p.detach() - old).double().norm().item(), rel=1e-5)

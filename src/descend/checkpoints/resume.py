@@ -37,7 +37,7 @@ class ResumeReport:
     first: str = ""
     causes: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """The same in words."""
         n, m = self.steps
         if self.equal:

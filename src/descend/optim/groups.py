@@ -170,6 +170,11 @@ def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:
     refuse_shared([(p, label_of(g, k, i)) for k, g in enumerate(groups) for i, p in enumerate(g["params"])], owner)
 
 
+def name_of(label: str) -> str:
+    """The key under which tables keep a parameter that messages call so: a name loses its quotes."""
+    return label[1:-1] if label[0] in "'\"" else label
+
+
 def label_of(group: dict[str, Any], index: int, position: int) -> str:
     """How messages call a parameter: its name, else its place and shape."""
     if "param_names" in group:

@@ -37,7 +37,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
 
     Attributes:
         skipped: steps that ``on_nonfinite="skip"`` or a ``GradScaler`` has skipped.
-        nonfinite: how often, where and how many gradients were not finite.
+        nonfinite: by the parameter's name, how many elements of its gradients were not finite.
     """
 
     rule: ClassVar[Rule]
