@@ -1,4 +1,4 @@
-"""Checks of arguments that are not a formula's hyper-parameters: numbers, counts, flags and words."""
+"""Checks of arguments that are not a formula's hyper-parameters: numbers, counts, flags, words and closures."""
 
 import math
 from collections.abc import Sequence
@@ -53,3 +53,14 @@ def check_word(name: str, value: Any, owner: str, words: Sequence[str]) -> str:
         OptionError: if it is none of them, naming them and the one that may have been meant.
     """
     return Word(tuple(words)).check(f"{owner}: {name}", value)
+
+
+def check_closure(closure: Any, owner: str) -> None:
+    """What ``step()`` is to call; nothing, or a function. The loss itself is the usual mistake.
+
+    Raises:
+        OptionError: if it is neither.
+    """
+    if closure is not None and not callable(closure):
+        allowed, do = "a function that returns the loss, or None", "After loss.backward() write step() alone"
+        raise OptionError(message(f"{owner}.step(closure)", got=closure, allowed=allowed, do=do))

@@ -142,7 +142,7 @@ class Plateau:
     def _read(metric: SupportsFloat) -> float:
         try:
             return float(metric)
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             allowed = "a number or a tensor of one element"
             raise OptionError(message("Plateau.report(metric)", got=metric, allowed=allowed)) from None
 

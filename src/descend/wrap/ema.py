@@ -8,6 +8,7 @@ from torch import nn
 
 from descend.errors import OptionError, message
 from descend.optim.arguments import check_flag
+from descend.optim.state_layout import read_number
 from descend.schedules import Schedule, from_data
 from descend.wrap.weight_average import WeightAverage
 
@@ -91,8 +92,9 @@ class EMA(WeightAverage):
 
     def _load(self, state_dict: Mapping[str, Any]) -> None:
         decay = state_dict["decay"]
-        self.decay = from_data(decay) if isinstance(decay, list) else float(decay)
-        self._weight = float(state_dict["weight"])
+        weight = read_number(state_dict, "weight", "EMA")
+        self.decay = from_data(decay) if isinstance(decay, list) else read_number(state_dict, "decay", "EMA")
+        self._weight = weight
 
 
 def _check_decay(decay: Any) -> float:
