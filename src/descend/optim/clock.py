@@ -84,11 +84,14 @@ class Clock:
             if not isinstance(group["schedules"], dict):
                 allowed, do = 'plain data, such as {"lr": ["cosine", 1000]}', "Or write group['lr'] = cosine(1000)"
                 raise OptionError(message(f"Group {i}: schedules", got=group["schedules"], allowed=allowed, do=do))
-            if any(isinstance(_find(group, key, i), Schedule) for key in group["schedules"]):
-                self.take_over(i, group)
             k = self.updates - int(plain(group.setdefault("schedule_start", 0)))
-            for key, data in group["schedules"].items():
-                schedule, present = self._parse(data), plain(_find(group, key, i))
+            for key in group["schedules"]:
+                present = _find(group, key, i)
+                if type(present) is not float:  # quicker than asking for what it seldom is
+                    if isinstance(present, Schedule):
+                        self.take_over(i, group)
+                    present = plain(_find(group, key, i))
+                schedule = self._parse(group["schedules"][key])
                 if self._was_zeroed(i, group, key, schedule, k, present):
                     self.retract()
                     return False
@@ -170,11 +173,11 @@ def _find(group: dict[str, Any], key: str, index: int) -> Any:
     Raises:
         OptionError: if it holds nothing there.
     """
+    if key in group:
+        return group[key]
     name = str(key).partition("[")[0]
     if name not in group:
         raise refuse_missing(f"Group {index}", name)
-    if name == key:
-        return group[name]
     numbers = {k: v for k, v in _entries({name: group[name]}) if k != name}
     if key not in numbers:
         allowed = f"{', '.join(numbers) or 'one number'}, to follow its schedule"

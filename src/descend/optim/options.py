@@ -218,7 +218,7 @@ def _check_decay(rule: Rule, full: Mapping[str, Any], owner: str) -> None:
 def holds_schedule(options: Mapping[str, Any]) -> bool:
     """Whether a value, or a part of one, follows a schedule."""
     values = (part for v in options.values() for part in (v if isinstance(v, tuple) else (v,)))
-    return any(isinstance(part, Schedule) for part in values)
+    return any(type(part) is not float and isinstance(part, Schedule) for part in values)  # floats are the rule
 
 
 def refuse_missing(owner: str, name: str) -> OptionError:

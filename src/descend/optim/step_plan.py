@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from descend.optim.optimizer import Optimizer
 
 _PARAMS = itemgetter("params")
+_STILL = frozenset((float, int, bool, str, type(None)))  # asking for these first is quicker than for what is live
 Entry = tuple[Tensor, tuple[int, dict[str, Any], str]]
 
 
@@ -383,4 +384,6 @@ def choose_backend(p: Tensor, group: Mapping[str, Any], wanted: str, label: str,
 
 def _is_live(value: Any) -> bool:
     """Whether a value can change without being replaced."""
+    if type(value) in _STILL:
+        return False
     return isinstance(value, Tensor) or (isinstance(value, tuple) and any(isinstance(v, Tensor) for v in value))
