@@ -205,7 +205,7 @@ def test_an_option_taken_out_of_a_group_is_named(name, schedule):
         ours.step()
 
 
-@pytest.mark.parametrize("members", [None, 5, torch.ones(2), [0.1], {"a": 1}, "ab"], ids=repr)
+@pytest.mark.parametrize("members", [None, 5, torch.ones(2), [0.1], (torch.ones(2),), {"a": 1}, "ab"], ids=repr)
 @pytest.mark.parametrize("steps", [0, 1])
 def test_members_replaced_by_no_tensors_are_refused(members, steps):
     a = parameters()

@@ -155,7 +155,7 @@ def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:
     owners: dict[int, str] = {}
     for g, group in enumerate(groups):
         members = group["params"]
-        if not isinstance(members, list | tuple) or not all(isinstance(p, Tensor) for p in members):
+        if not isinstance(members, list) or not all(isinstance(p, Tensor) for p in members):
             raise ParameterError(message(f"{owner}, group {g}: params", got=members, allowed="a list of tensors"))
         for i, tensor in enumerate(group["params"]):
             label = label_of(group, g, i)

@@ -65,7 +65,6 @@ class StepPlan:
             check_group(self.rule, dict(zip(self._keys, values, strict=True)), f"{self._owner}, group {i}")
             optimizer.clock.take_over(i, groups[i])
         self._seen = self._read_groups(groups)
-        self._contents, self._members = _list_contents(groups), _count_members(groups)
         self._live = self._find_live()
         self._structures = [self.structure(g) for g in groups]
         self.differentiable = any(g["differentiable"] for g in groups)
