@@ -40,11 +40,11 @@ class Bounded(Argument):
     def check(self, what: str, value: object) -> int | float:
         """The value as a plain int or float; raises OptionError naming ``what`` where it is out of range."""
         try:
-            plain = self.read(value)
-            fits = not isinstance(value, bool) and self.range.admits(plain)
+            plain: int | float | None = None if isinstance(value, bool) else self.read(value)
+            fits = plain is not None and self.range.admits(plain)
         except (TypeError, OverflowError):
-            fits = False
-        if not fits:
+            plain, fits = None, False
+        if plain is None or not fits:
             raise OptionError(message(f"{what}: got {value!r}", allowed=self.words))
         return plain
 
