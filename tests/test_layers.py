@@ -29,6 +29,7 @@ ROWS = [
     {"draw"},
     {"descend"},
     {"cli"},
+    {"__main__"},
 ]
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names}
 # Rows that need the standard library alone; a schedule draws itself if asked, and only then imports what draws.

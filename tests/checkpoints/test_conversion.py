@@ -307,3 +307,6 @@ def test_refusals():
         convert_state(saved, to=torch.optim.Adam)
     with pytest.raises(CheckpointError, match="no optimizer's state"):
         convert_state({"model": 1}, to="Adam")
+    saved["state"][0]["step"] = torch.ones(2)
+    with pytest.raises(CheckpointError, match="The checkpoint's 'step' of adam: got tensor"):
+        convert_state(saved, to="AdamW")

@@ -263,3 +263,5 @@ def test_refusals(tmp_path):
     torch.save([1], tmp_path / "list.pt")
     with pytest.raises(CheckpointError, match="holds a list; allowed: a dict"):
         import_state(tmp_path / "list.pt")
+    with pytest.raises(CheckpointError, match=r"import_state\(checkpoint\): got 'Adam'; allowed: a file's path, or"):
+        import_state(theirs)

@@ -269,6 +269,12 @@ def test_the_users_generators_are_left_alone():
 
 
 def test_refusals():
+    for name in ("factory", "save", "load"):
+        with pytest.raises(OptionError, match=rf"check_resume\({name}\): got 5; allowed: a function"):
+            check_resume(**{"factory": lambda: ({}, print), name: 5})
+    for state in (None, {"torch": torch.get_rng_state()}):
+        with pytest.raises(CheckpointError, match="no state of generators"):
+            RandomState().load_state_dict(state)
     with pytest.raises(OptionError, match=r"before=, after=\): got \(0, 3\)"):
         check_resume(lambda: ({}, print), before=0)
     with pytest.raises(OptionError, match="factory's result: got 'Linear'"):

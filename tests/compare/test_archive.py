@@ -46,3 +46,9 @@ def test_a_folder_that_holds_no_sound_comparison_is_named(tmp_path, damage, word
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(RecordError, match=words):
         read_comparison(tmp_path)
+
+
+@pytest.mark.parametrize("folder", [5, None, ["results"]])
+def test_a_folder_is_a_path(folder):
+    with pytest.raises(RecordError, match=r"read_comparison\(folder\).*the path of a folder"):
+        read_comparison(folder)

@@ -270,3 +270,76 @@ def test_a_schedule_that_a_float_checkpoint_does_not_know_goes_on_by_the_clock()
     ours.load_state_dict(plain.state_dict())
     train(ours, a, range(4, 5))
     assert ours.param_groups[0]["lr"] == PEAK.at(4)
+
+
+@pytest.mark.parametrize("backend", ["eager", "cpu"])
+@pytest.mark.parametrize("before", [0.2, PEAK, constant() * 0.3], ids=repr)
+@pytest.mark.parametrize("done", [0, 2])
+def test_a_schedule_written_into_a_group_is_followed_from_then_on(before, done, backend):
+    a = parameters()
+    b = copies(a)
+    ours = descend.SGD(a, lr=before, momentum=0.5, backend=backend)
+    theirs = descend.SGD(b, lr=0.2, momentum=0.5, backend=backend)
+    after, momentum = cosine(9) * 0.1, warmup(6) * 0.9
+    for step in range(5):
+        if step == done:
+            ours.param_groups[0]["lr"] = after
+            ours.param_groups[0]["momentum"] = momentum
+        lr = after if step >= done else before
+        theirs.param_groups[0]["lr"] = lr if isinstance(lr, float) else lr.at(step)
+        theirs.param_groups[0]["momentum"] = momentum.at(step) if step >= done else 0.5
+        train(ours, a, range(step, step + 1))
+        train(theirs, b, range(step, step + 1))
+    assert_equal(a, b, rtol=0)
+    group = ours.param_groups[0]
+    assert group["schedules"] == {"lr": after.to_data(), "momentum": momentum.to_data()}
+    assert (group["lr"], group["lr_start"], group["lr_max"]) == (after.at(4), 0.1, 0.1)
+
+
+def test_a_part_of_a_tuple_may_become_a_schedule():
+    a = parameters()
+    ours = descend.Adam(a, lr=0.1)
+    train(ours, a, 1)
+    ours.param_groups[0]["betas"] = (warmup(10) * 0.9, 0.99)
+    train(ours, a, range(1, 3))
+    assert ours.param_groups[0]["betas"] == (pytest.approx(0.27), 0.99)
+
+
+def test_a_schedule_written_later_must_stay_in_range():
+    a = parameters()
+    ours = descend.SGD(a, lr=0.1)
+    train(ours, a, 1)
+    ours.param_groups[0]["momentum"] = constant(2.0)
+    with pytest.raises(OptionError, match="SGD, group 0: momentum: got 2.0"):
+        train(ours, a, 1)
+    ours.param_groups[0]["momentum"] = 0.5
+    train(ours, a, 1)
+
+
+def test_schedules_written_as_plain_data_need_no_start():
+    a = parameters()
+    ours = descend.SGD(a, lr=0.1)
+    train(ours, a, 2)
+    ours.param_groups[0]["schedules"] = {"lr": PEAK.to_data()}
+    train(ours, a, range(2, 3))
+    assert ours.param_groups[0]["lr"] == PEAK.at(2)
+
+
+@pytest.mark.parametrize(
+    "schedules,expected",
+    [
+        (None, r"Group 0: schedules; allowed: plain data, .*Or write group\['lr'\] = cosine\(1000\)"),
+        (PEAK, "Group 0: schedules: got .*allowed: plain data"),
+        ({"lr": PEAK}, "a schedule's plain data"),
+        ({"lrr": PEAK.to_data()}, "Group 0 has no 'lrr' any more"),
+        ({"betas[2]": PEAK.to_data()}, r"betas has no betas\[2\]: .*allowed: betas\[0\], betas\[1\]"),
+        ({"lr[0]": PEAK.to_data()}, r"lr has no lr\[0\]: .*allowed: one number"),
+    ],
+)
+def test_schedules_written_wrongly_are_refused(schedules, expected):
+    a = parameters()
+    ours = descend.Adam(a, lr=0.1)
+    train(ours, a, 1)
+    ours.param_groups[0]["schedules"] = schedules
+    with pytest.raises(OptionError, match=expected):
+        train(ours, a, 1)

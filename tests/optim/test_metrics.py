@@ -35,7 +35,7 @@ def test_the_numbers_are_those_of_the_step(backend):
     optimizer, ps, before = train("AdamW", backend=backend, metrics=True, clip_norm=0.5)
     metrics = optimizer.metrics
     for name, p, old in zip("abc", ps, before, strict=True):
-        sizes = metrics.tensors[f"'{name}'"]
+        sizes = metrics.tensors[name]
         assert sizes.grad_norm == pytest.approx(p.grad.double().norm().item(), rel=1e-12)
         assert sizes.param_norm == pytest.approx(old.double().norm().item(), rel=1e-12)
         assert sizes.update_norm == pytest.approx((p.detach() - old).double().norm().item(), rel=1e-5)
@@ -50,7 +50,15 @@ def test_a_tensor_without_gradient_is_left_out():
     optimizer, ps, _ = train("SGD", metrics=True)
     ps[1].grad = None
     optimizer.step()
-    assert sorted(optimizer.metrics.tensors) == ["'a'", "'c'"]
+    assert sorted(optimizer.metrics.tensors) == ["a", "c"]
+
+
+def test_they_print_as_a_table():
+    optimizer, _, _ = train("AdamW", metrics=True)
+    lines = repr(optimizer.metrics).splitlines()
+    assert lines[0] == "3 updates, 0 skipped; lr 0.01; gradients multiplied by 1"
+    assert [line.split()[0] for line in lines[2:]] == ["all", "a", "b", "c"]
+    assert float(lines[3].split()[1]) == pytest.approx(optimizer.metrics.tensors["a"].grad_norm, rel=1e-2)
 
 
 def test_groups_have_numbers_of_their_own():

@@ -263,6 +263,7 @@ def test_a_scheduler_of_torchs_on_the_same_rate_is_refused():
         ({"floor": 2.0}, "from 0 to 1"),
         ({"key": "weight_deca"}, "Did you mean 'weight_decay'"),
         ({"key": "nesterov"}, "no number 'nesterov'"),
+        ({"key": ["lr"]}, r"key=\): got \['lr'\]; allowed: the name of one option"),
     ],
 )
 def test_settings_are_checked(options, words: str):
@@ -270,7 +271,7 @@ def test_settings_are_checked(options, words: str):
         Plateau(sgd(weight_decay=0.1), **options)
 
 
-@pytest.mark.parametrize("metric", ["good", None, torch.ones(2)], ids=["word", "None", "tensor of two"])
+@pytest.mark.parametrize("metric", ["good", None, torch.ones(2), 10**400], ids=["word", "None", "tensor", "huge"])
 def test_a_metric_is_one_number(metric):
     with pytest.raises(OptionError, match="a number or a tensor of one element"):
         Plateau(sgd()).report(metric)

@@ -1,10 +1,11 @@
 """Values, members and states written by hand between steps: taken over, or refused and nothing changed."""
 
+import numpy as np
 import pytest
 import torch
 
 import descend
-from descend.errors import OptionError
+from descend.errors import OptionError, ParameterError
 from optim.models import assert_equal, copies, pair, parameters, set_gradients, train
 
 
@@ -29,6 +30,13 @@ def test_a_group_written_by_hand():
         ("momentum", 1.0, "SGD, group 0: momentum: got 1.0; allowed: 0 <= x < 1"),
         ("nesterov", "yes", "SGD, group 0: nesterov: got 'yes'; allowed: False | True"),
         ("weight_decay", -0.1, "SGD, group 0: weight_decay: got -0.1"),
+        ("lr", np.array([0.1, 0.2]), r"SGD, group 0: lr: got array\(\[0.1, 0.2\]\); allowed: 0 <= x"),
+        ("lr", torch.ones(2), "SGD, group 0: lr: got tensor"),
+        ("lr", 10**400, "SGD, group 0: lr: got 1000"),
+        ("weight_decay", np.ones(2), "SGD, group 0: weight_decay: got array"),
+        ("maximize", np.ones(2), "SGD, group 0: maximize: got array"),
+        ("nesterov", torch.ones(2), "SGD, group 0: nesterov: got tensor"),
+        ("nesterov", descend.schedules.cosine(9), "SGD, group 0: nesterov cannot follow a schedule"),
         ("decay", "decopled", "SGD, group 0: decay: got 'decopled'; allowed: None, 'l2', .*Did you mean 'decoupled'?"),
     ],
 )
@@ -194,4 +202,15 @@ def test_an_option_taken_out_of_a_group_is_named(name, schedule):
         with pytest.raises(OptionError, match=rf"[Gg]roup 1 has no '{name}' any more. Write group\['{name}'\]"):
             ours.step()
         ours.param_groups[1][name] = taken
+        ours.step()
+
+
+@pytest.mark.parametrize("members", [None, 5, torch.ones(2), [0.1], (torch.ones(2),), {"a": 1}, "ab"], ids=repr)
+@pytest.mark.parametrize("steps", [0, 1])
+def test_members_replaced_by_no_tensors_are_refused(members, steps):
+    a = parameters()
+    ours = descend.SGD(a, lr=0.1)
+    train(ours, a, steps)
+    ours.param_groups[0]["params"] = members
+    with pytest.raises(ParameterError, match="SGD, group 0: params.*; allowed: a list of tensors"):
         ours.step()

@@ -8,8 +8,8 @@ import pytest
 from descend.errors import OptionError, UnknownOptionError
 from descend.schedules import Schedule, constant, cosine, from_data, warmup
 
-NOT_COUNTS = [0, -3, True, 10.0, "10", None, math.nan]
-NOT_NUMBERS = [math.nan, math.inf, True, "0.1", None]
+NOT_COUNTS = [0, -3, True, 10.0, "10", None, math.nan, 10**400]
+NOT_NUMBERS = [math.nan, math.inf, True, "0.1", None, 10**400]
 
 
 @pytest.mark.parametrize("value", NOT_COUNTS, ids=repr)

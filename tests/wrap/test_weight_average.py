@@ -152,8 +152,9 @@ def test_what_is_refused():
             EMA(model, decay)
     with pytest.raises(OptionError, match="decay: got 2.0"):
         EMA(model, constant(2.0)).update()
-    with pytest.raises(OptionError, match="bias_correction: got 'no'"):
-        EMA(model, bias_correction="no")
+    for flag in ("no", torch.ones(2)):
+        with pytest.raises(OptionError, match="EMA: bias_correction: got .*True, False"):
+            EMA(model, bias_correction=flag)
     with pytest.raises(OptionError, match="buffers.*Did you mean 'keep'"):
         SWA(model, buffers="kept")
     with pytest.raises(ParameterError, match="EMA: model: got 'generator'"):
@@ -208,3 +209,15 @@ def test_names_that_wrappers_make_ambiguous_are_refused():
     saved["averages"] = {f"module.{name}": kept for name, kept in saved["averages"].items()}
     with pytest.raises(CheckpointError, match="names do not fit"):
         average.load_state_dict(saved)
+
+
+@pytest.mark.parametrize(
+    "key,value", [("updates", None), ("updates", 1.5), ("averages", [1]), ("weight", "x"), ("decay", (0.9,))]
+)
+def test_a_damaged_state_is_refused_and_changes_nothing(key, value):
+    average = EMA(make_model(), 0.9)
+    average.update()
+    saved = average.state_dict()
+    with pytest.raises(CheckpointError, match=f"The checkpoint's '{key}' of EMA"):
+        average.load_state_dict({**saved, "updates": 7, key: value})
+    assert (average.updates, average.decay) == (1, 0.9)

@@ -353,3 +353,22 @@ def test_a_wrapper_passes_on_where_the_model_is_measured():
     optimizer.train()
     with descend.Lookahead(torch.optim.SGD([p], lr=0.1)).evaluation():
         assert torch.equal(p, y)
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_a_loss_in_the_place_of_the_closure_is_refused(name):
+    model = make_model()
+    optimizer = WRAPPERS[name](descend.SGD(model.parameters(), lr=0.1))
+    with pytest.raises(OptionError, match=r"step\(closure\): got tensor.*After loss.backward\(\) write step\(\) alone"):
+        optimizer.step(model(torch.ones(1, 3)).sum())
+
+
+@pytest.mark.parametrize("wrap", [Lookahead, LookSAM, lambda o: Accumulation(o, steps=2)])
+@pytest.mark.parametrize("value", [None, "x", float("nan")])
+def test_a_damaged_count_is_refused(wrap, value):
+    optimizer = wrap(descend.SGD(make_model().parameters(), lr=0.1))
+    saved = optimizer.state_dict()
+    (key,) = saved["param_groups"][0].keys() & {"lookahead_steps", "looksam_steps", "accumulation"}
+    saved["param_groups"][0][key] = value
+    with pytest.raises(CheckpointError, match=f"The checkpoint's '{key}'"):
+        optimizer.load_state_dict(saved)

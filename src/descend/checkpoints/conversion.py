@@ -20,7 +20,7 @@ from descend.optim import options as option_checks
 from descend.optim import shared
 from descend.optim.checkpoint import required_states
 from descend.optim.optimizer import Optimizer
-from descend.optim.state_layout import check_layout
+from descend.optim.state_layout import check_layout, read_number
 
 
 def convert_state(
@@ -184,7 +184,7 @@ def _convert_entry(
     """One parameter's states in the target's form, and what they were made of; empty if it has to begin anew."""
     woven = {k: v for k, v in entry.items() if k in WOVEN_STATES and isinstance(v, Tensor)}
     kept = {k: v for k, v in entry.items() if k not in {"step", *woven} and isinstance(v, Tensor)}
-    t = float(entry.get("step", updates))
+    t = read_number(entry, "step", before.rule.name) if "step" in entry else updates
     dims = max((v.dim() for v in kept.values()), default=1) or 1
     before, after = replace(before, dims=dims), replace(after, dims=dims)
     read = _read(before, kept, t)

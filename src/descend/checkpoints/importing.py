@@ -12,7 +12,8 @@ from descend.checkpoints.conversion import convert_state
 from descend.checkpoints.identify import Method, find_method, name_class
 from descend.checkpoints.libraries import LIBRARIES
 from descend.checkpoints.report import Conversion, tally
-from descend.errors import CheckpointError, OptionError, did_you_mean, message
+from descend.errors import CheckpointError, message
+from descend.optim.arguments import check_word
 from descend.optim.state_layout import check_layout
 
 SOURCES = ("descend", "torch", *LIBRARIES)
@@ -51,9 +52,8 @@ def import_state(
         CheckpointError: if the file or its layout cannot be read.
         OptionError: if a name or an option is unknown.
     """
-    if source is not None and source not in SOURCES:
-        hint = did_you_mean(source, SOURCES)
-        raise OptionError(message("import_state(source=)", got=source, allowed=", ".join(SOURCES), do=hint))
+    if source is not None:
+        check_word("source", source, "import_state()", SOURCES)
     saved = find_optimizer(checkpoint if isinstance(checkpoint, Mapping) else _load_file(checkpoint))
     check_layout(saved, "import_state()")
     entries, groups = saved["state"], list(saved["param_groups"])
@@ -99,8 +99,11 @@ def _load_file(path: str | PathLike[str]) -> Mapping[str, Any]:
     """A file's content, tensors on the CPU, no code run.
 
     Raises:
-        CheckpointError: if it holds classes that are not known yet, or is no mapping.
+        CheckpointError: if it is none, holds classes that are not known yet, or no mapping.
     """
+    if not isinstance(path, str | PathLike) and not hasattr(path, "seek"):
+        allowed = "a file's path, or the dict that torch.load() made of it"
+        raise CheckpointError(message("import_state(checkpoint)", got=type(path).__name__, allowed=allowed))
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from descend.errors import CheckpointError, message
+
 
 class RandomState:
     """The random generators of torch, Python and NumPy; put it beside the optimizer in a checkpoint."""
@@ -22,7 +24,14 @@ class RandomState:
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Put all generators where they were."""
+        """Put all generators where they were.
+
+        Raises:
+            CheckpointError: if this is no such state.
+        """
+        if not isinstance(state_dict, Mapping) or not state_dict.keys() >= {"torch", "cuda", "python", "numpy"}:
+            allowed = "what RandomState().state_dict() gave"
+            raise CheckpointError(message("RandomState: this is no state of generators", allowed=allowed))
         torch.set_rng_state(state_dict["torch"].cpu())
         if state_dict["cuda"]:
             torch.cuda.set_rng_state_all([state.cpu() for state in state_dict["cuda"]])

@@ -45,7 +45,7 @@ class Conversion:
         """Whether nothing was lost, estimated or begun anew."""
         return all(line.grade == "exact" for line in self.lines)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """The report as a table."""
         widest = max((len(line.name) for line in self.lines), default=0)
         counts = [f"  ({x.count} tensor{'s' * (x.count > 1)})" * (x.count > 0) for x in self.lines]

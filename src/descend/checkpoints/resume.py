@@ -37,7 +37,7 @@ class ResumeReport:
     first: str = ""
     causes: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """The same in words."""
         n, m = self.steps
         if self.equal:
@@ -92,6 +92,9 @@ def check_resume(
     """
     if before < 1 or after < 1:
         raise OptionError(message("check_resume(before=, after=)", got=(before, after), allowed="1 or more steps"))
+    for name, function in (("factory", factory), ("save", save), ("load", load)):
+        if not callable(function) and (name == "factory" or function is not None):
+            raise OptionError(message(f"check_resume({name})", got=function, allowed="a function"))
     generators = RandomState().state_dict()
     try:
         report = _compare(_Trial(factory, generators, before, after), save or _save_all, load or _load_all)

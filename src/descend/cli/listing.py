@@ -25,5 +25,5 @@ def print_optimizers(as_json: bool) -> None:
         return
     table = Table("optimizer", "source", "state that it may keep", box=SIMPLE_HEAD, pad_edge=False)
     for row in rows:
-        table.add_row(row["name"], "; ".join(row["source"]), ", ".join(row["state"]) or "none")
+        table.add_row(row["name"], " ".join(row["source"]), ", ".join(row["state"]) or "none")
     Console().print(table, "descend show NAME says more.", highlight=False)

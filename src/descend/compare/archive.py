@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ def read_comparison(folder: str | Path) -> Comparison:
     Raises:
         RecordError: the folder holds no comparison, one of another layout, or a damaged one.
     """
+    if not isinstance(folder, str | PathLike):
+        raise RecordError(message("read_comparison(folder)", got=folder, allowed="the path of a folder"))
     folder = Path(folder)
     if not (folder / PLAN).exists():
         do = "Give the folder that descend compare --out wrote to."

@@ -111,7 +111,7 @@ class Comparison:
             "profiles": [asdict(profile) for profile in self.profiles()],
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return "\n\n".join(f"{r.verdict}\n\n{_tabulate(r)}" for r in self.results)
 
     def _repr_html_(self) -> str:

@@ -59,7 +59,7 @@ class RangeTest:
         """Plain lists, numbers and strings, for JSON."""
         return asdict(self)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         shown = ", ".join(f"{name} {'-' if lr is None else f'{lr:.2g}'}" for name, lr in self.estimates.items())
         if self.lr is None:
             return f"No answer: {self.reason} ({shown})"

@@ -66,7 +66,7 @@ class Tuning:
         """Plain lists, numbers and strings, for JSON."""
         return {key: value for key, value in vars(self).items() if key not in ("study", "shown")}
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         counts = f"{self.trials} trials, {self.pruned} pruned, {self.diverged} diverged"
         return f"{self.settings}\n{self.shown} validation {self.metric} on {self.task} ({counts})"
 

@@ -95,7 +95,7 @@ class Hyper:
         plain = value.detach() if hasattr(value, "detach") else value  # float() of what requires gradients warns
         try:
             fits = not isinstance(value, bool | str) and limits.admits(float(plain))
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             fits = False
         if not fits:
             raise self._refusal(value if whole is None else whole, owner)

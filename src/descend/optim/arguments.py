@@ -1,4 +1,4 @@
-"""Checks of arguments that are not a formula's hyper-parameters: numbers, counts, flags and words."""
+"""Checks of arguments that are not a formula's hyper-parameters: numbers, counts, flags, words and closures."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def check_number(name: str, value: Any, owner: str, *, low: float, open_low: boo
     """
     try:
         number = plain(value) if not isinstance(value, bool | str) else math.nan
-    except (TypeError, ValueError, RuntimeError):
+    except OptionError:
         number = math.nan
     if not math.isfinite(number) or number < low or (open_low and number == low):
         raise OptionError(
@@ -53,3 +53,14 @@ def check_word(name: str, value: Any, owner: str, words: Sequence[str]) -> str:
         OptionError: if it is none of them, naming them and the one that may have been meant.
     """
     return Word(tuple(words)).check(f"{owner}: {name}", value)
+
+
+def check_closure(closure: Any, owner: str) -> None:
+    """What ``step()`` is to call; nothing, or a function. The loss itself is the usual mistake.
+
+    Raises:
+        OptionError: if it is neither.
+    """
+    if closure is not None and not callable(closure):
+        allowed, do = "a function that returns the loss, or None", "After loss.backward() write step() alone"
+        raise OptionError(message(f"{owner}.step(closure)", got=closure, allowed=allowed, do=do))

@@ -18,7 +18,7 @@ from descend.optim.groups import label_of
 from descend.optim.load_report import Finding, LoadReport, refuse_misfits
 from descend.optim.names import align
 from descend.optim.numbers import plain
-from descend.optim.state_layout import check_layout
+from descend.optim.state_layout import check_layout, read_count
 from descend.optim.states import empty_state, state_dtype, state_shape
 
 if TYPE_CHECKING:
@@ -135,8 +135,8 @@ def load(optimizer: "Optimizer", state_dict: dict[str, Any], *, strict: bool) ->
 
 def _count_updates(saved: Mapping[str, Any], states: Mapping[Tensor, dict[str, Any]]) -> int:
     """How many updates the checkpoint's optimizer had done; torch's does not say, but each parameter counts."""
-    updates = saved.get("updates", max((float(s["step"]) for s in states.values()), default=0.0))
-    return int(_read_tensor(updates, "updates", "group 0", number=True))
+    done = max((float(s["step"]) for s in states.values()), default=0.0)
+    return read_count({"updates": done, **saved}, "updates", "group 0")
 
 
 def match(optimizer: "Optimizer", saved: list[dict[str, Any]], *, strict: bool) -> list[Pair]:

@@ -34,19 +34,39 @@ class Clock:
             OptionError: if ``start`` is neither.
         """
         check_word("start", start, owner, ("clock", "now"))
-        begins = self.updates if start == "now" else 0
         found = {key: value for key, value in _entries(group) if isinstance(value, Schedule)}
         if found:
-            group["schedules"] = {key: s.to_data() for key, s in found.items()}
-            group["schedule_start"] = begins
-            for key, schedule in found.items():
-                _write(group, key, schedule.at(self.updates - begins))
+            group["schedule_start"] = self.updates if start == "now" else 0
+            self._follow(group, found)
+        if "lr" not in found:
+            highest = plain(group.get("lr", 0.0))
+            group.setdefault("lr_start", highest)
+            group.setdefault("lr_max", highest)
+
+    def take_over(self, index: int, group: dict[str, Any]) -> None:
+        """Follow the schedules that were written into a group after it was made, in the place of a number.
+
+        They read the same count as the group's others, and replace those of the same numbers.
+
+        Args:
+            index: the group's place.
+            group: whose options, schedules among them, are allowed.
+        """
+        found = {key: value for key, value in _entries(group) if isinstance(value, Schedule)}
+        if found:
+            self._follow(group, found)
+            for key in found:
+                self._written.pop((index, key), None)
+
+    def _follow(self, group: dict[str, Any], found: dict[str, Schedule]) -> None:
+        """Write schedules into a group as plain data, and their present values."""
+        group["schedules"] = {**group.get("schedules", {}), **{key: s.to_data() for key, s in found.items()}}
+        k = self.updates - group.setdefault("schedule_start", 0)
+        for key, schedule in found.items():
+            _write(group, key, schedule.at(k))
         lr = found.get("lr")
-        highest = plain(group.get("lr", 0.0))
         if lr is not None:
-            highest = lr.maximum() if lr.horizon is not None else lr.at(0)
-        group.setdefault("lr_start", highest)
-        group.setdefault("lr_max", highest)
+            group["lr_start"] = group["lr_max"] = lr.maximum() if lr.horizon is not None else lr.at(0)
 
     def write(self, groups: list[dict[str, Any]]) -> bool:
         """Write every schedule's value for this step.
@@ -61,9 +81,17 @@ class Clock:
         for i, group in enumerate(groups):
             if "schedules" not in group:
                 continue
-            k = self.updates - group["schedule_start"]
-            for key, data in group["schedules"].items():
-                schedule, present = self._parse(data), _read(group, key, i)
+            if not isinstance(group["schedules"], dict):
+                allowed, do = 'plain data, such as {"lr": ["cosine", 1000]}', "Or write group['lr'] = cosine(1000)"
+                raise OptionError(message(f"Group {i}: schedules", got=group["schedules"], allowed=allowed, do=do))
+            k = self.updates - int(plain(group.setdefault("schedule_start", 0)))
+            for key in group["schedules"]:
+                present = _find(group, key, i)
+                if type(present) is not float:  # quicker than asking for what it seldom is
+                    if isinstance(present, Schedule):
+                        self.take_over(i, group)
+                    present = plain(_find(group, key, i))
+                schedule = self._parse(group["schedules"][key])
                 if self._was_zeroed(i, group, key, schedule, k, present):
                     self.retract()
                     return False
@@ -117,7 +145,7 @@ class Clock:
         raise OptionError(
             message(
                 f"Group {index}: {key} was set to {present:g}, but it follows the schedule {schedule!r}",
-                do=f"Delete group['schedules'][{key!r}] to take over by hand, or give the optimizer another schedule",
+                do=f"Delete group['schedules'][{key!r}] to take over by hand, or write another schedule there",
             )
         )
 
@@ -139,11 +167,22 @@ def _entries(group: dict[str, Any]) -> list[tuple[str, Any]]:
     return entries
 
 
-def _read(group: dict[str, Any], key: str, index: int) -> float:
-    name = key.partition("[")[0]
+def _find(group: dict[str, Any], key: str, index: int) -> Any:
+    """What a group holds under the name of a host input.
+
+    Raises:
+        OptionError: if it holds nothing there.
+    """
+    if key in group:
+        return group[key]
+    name = str(key).partition("[")[0]
     if name not in group:
         raise refuse_missing(f"Group {index}", name)
-    return plain(group[key] if name == key else dict(_entries(group))[key])
+    numbers = {k: v for k, v in _entries({name: group[name]}) if k != name}
+    if key not in numbers:
+        allowed = f"{', '.join(numbers) or 'one number'}, to follow its schedule"
+        raise OptionError(message(f"Group {index}: {name} has no {key}", got=group[name], allowed=allowed))
+    return numbers[key]
 
 
 def _write(group: dict[str, Any], key: str, value: float) -> None:

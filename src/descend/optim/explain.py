@@ -92,17 +92,18 @@ class Explanation:
     state_bytes: int
     state_bytes_full: int
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """The same in words."""
         lines = [
             f"{self.name}: {self.state_bytes:,} bytes of state now, {self.state_bytes_full:,} once all have stepped."
         ]
         for part in self.parts:
             states = ", ".join(part.state_keys) or "nothing"
+            tensors = f"{part.tensors} {part.dtype} tensor{'s' * (part.tensors > 1)}"
             lines.append(
-                f"  {part.tensors} {part.dtype} tensors ({part.coordinates:,} numbers) on the {part.backend} backend, "
-                f"because {part.reason}: {part.passes} pass{'es' * (part.passes > 1)}, {part.bytes_moved:,} bytes "
-                f"moved and {part.operations:,} operations a step; remembers {states}."
+                f"  {tensors} ({part.coordinates:,} numbers) on the {part.backend} backend, because {part.reason}: "
+                f"{part.passes} pass{'es' * (part.passes > 1)}, {part.bytes_moved:,} bytes moved and "
+                f"{part.operations:,} operations a step; remembers {states}."
             )
         return "\n".join(lines)
 

@@ -150,10 +150,13 @@ def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:
     """Refuse a parameter that two places would step, naming both.
 
     Raises:
-        ParameterError: if one tensor stands twice, or two share memory.
+        ParameterError: if one tensor stands twice, or two share memory, or members were replaced by no tensors.
     """
     owners: dict[int, str] = {}
     for g, group in enumerate(groups):
+        members = group["params"]
+        if not isinstance(members, list) or not all(isinstance(p, Tensor) for p in members):
+            raise ParameterError(message(f"{owner}, group {g}: params", got=members, allowed="a list of tensors"))
         for i, tensor in enumerate(group["params"]):
             label = label_of(group, g, i)
             if id(tensor) in owners:
@@ -165,6 +168,11 @@ def refuse_duplicates(groups: list[dict[str, Any]], owner: str) -> None:
                 )
             owners[id(tensor)] = label
     refuse_shared([(p, label_of(g, k, i)) for k, g in enumerate(groups) for i, p in enumerate(g["params"])], owner)
+
+
+def name_of(label: str) -> str:
+    """The key under which tables keep a parameter that messages call so: a name loses its quotes."""
+    return label[1:-1] if label[0] in "'\"" else label
 
 
 def label_of(group: dict[str, Any], index: int, position: int) -> str:

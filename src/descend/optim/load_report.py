@@ -57,7 +57,7 @@ class LoadReport:
         """Whether nothing was missing, unexpected or mismatched."""
         return not self.of(*MISFITS)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """The same as a table, with a line that sums it up."""
         counted = Counter(f.kind for f in self.findings)
         tally = ", ".join(f"{n} {kind}" for kind, n in counted.items()) or "everything fits"

@@ -35,7 +35,8 @@ class LookAhead:
     @property
     def wanted(self) -> bool:
         """Whether any group takes its gradient at the point ahead."""
-        return self.possible and any(group["nesterov"] == "lookahead" for group in self._optimizer.param_groups)
+        chosen = [group["nesterov"] for group in self._optimizer.param_groups] if self.possible else []
+        return any(isinstance(word, str) and word == "lookahead" for word in chosen)
 
     @contextmanager
     def move(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from descend.errors import OptionError, message
 from descend.lang.weave import CLIP_EPS
+from descend.optim.groups import name_of
 
 if TYPE_CHECKING:
     from descend.optim.batches import Unit
@@ -39,11 +40,11 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Metrics:
-    """The last step in numbers.
+    """The last step in numbers; prints as a table.
 
     Args:
         total: over all parameters that stepped.
-        tensors: by the parameter's name.
+        tensors: by the parameter's name; without names by its place, group and shape.
         groups: one for each parameter group.
         lr: of each group.
         clip_factor: what the gradients were multiplied by; 1.0 without clipping.
@@ -58,6 +59,24 @@ class Metrics:
     clip_factor: float
     updates: int
     skipped: int
+
+    def __repr__(self) -> str:
+        """One line for all, for each group and for each tensor."""
+        rows = {"all": self.total}
+        if len(self.groups) > 1:
+            rows |= {f"group {i}": sizes for i, sizes in enumerate(self.groups)}
+        rows |= self.tensors
+        width = max(map(len, rows))
+        rates = ", ".join(f"{lr:g}" for lr in self.lr)
+        counts = f"{self.updates} updates, {self.skipped} skipped"
+        lines = [
+            f"{counts}; lr {rates}; gradients multiplied by {self.clip_factor:.3g}",
+            f"{'norm of':<{width}}  {'gradient':>10}  {'parameter':>10}  {'update':>10}  {'ratio':>10}",
+        ]
+        for name, s in rows.items():
+            numbers = (s.grad_norm, s.param_norm, s.update_norm, s.update_ratio)
+            lines.append(f"{name:<{width}}  " + "  ".join(f"{x:>10.3g}" for x in numbers))
+        return "\n".join(lines)
 
 
 def add_up(squares: Iterable[Mapping[str, float]]) -> Sizes:
@@ -91,7 +110,7 @@ def read_metrics(optimizer: "Optimizer", units: Sequence["Unit | RowUnit"]) -> M
     total, limit = add_up(s for _, _, s in squares), optimizer.wide["clip_norm"]
     return Metrics(
         total=total,
-        tensors={label: add_up([s]) for _, label, s in squares},
+        tensors={name_of(label): add_up([s]) for _, label, s in squares},
         groups=tuple(add_up(s for i, _, s in squares if i == k) for k in range(len(groups))),
         lr=tuple(float(g.get("lr", math.nan)) for g in groups),
         clip_factor=1.0 if limit is None else min(1.0, float(limit) / (total.grad_norm + CLIP_EPS)),

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from descend.errors import NonFiniteError
+from descend.optim.groups import name_of
 
 if TYPE_CHECKING:
     from descend.optim.batches import Unit
@@ -23,7 +24,8 @@ def meet(optimizer: "Optimizer", units: Iterable["Unit | RowUnit"]) -> None:
     """
     found = [f for unit in units for f in unit.count_nonfinite()]
     for label, count in found:
-        optimizer.nonfinite[label] = optimizer.nonfinite.get(label, 0) + count
+        name = name_of(label)
+        optimizer.nonfinite[name] = optimizer.nonfinite.get(name, 0) + count
     names = ", ".join(f"{label} ({n} element{'s' * (n > 1)})" for label, n in found[:5])
     if optimizer.wide["on_nonfinite"] == "raise":
         raise NonFiniteError(

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from descend.errors import OptionError, message
 from descend.lang.rule import Rule
 from descend.lang.woven import list_hypers
 
@@ -38,10 +39,11 @@ class Numbers:
         numbers["weight_decay"] = group["weight_decay"]
         lr = plain(numbers.get("lr", 0.0))
         start = plain(group.get("initial_lr", group["lr_start"]))
-        if lr > group["lr_max"]:
-            group["lr_max"] = lr
+        highest = plain(group["lr_max"])
+        if lr > highest:
+            group["lr_max"] = highest = lr
         numbers["lr_ratio"] = lr / start if start else 0.0
-        numbers["lr_over_max"] = lr / group["lr_max"] if group["lr_max"] else 0.0
+        numbers["lr_over_max"] = lr / highest if highest else 0.0
         numbers["ema"] = group["ema"] or 0.0
         numbers["clip_norm"] = self._wide["clip_norm"] or 0.0
         numbers["clip_value"] = self._wide["clip_value"] or 0.0
@@ -51,5 +53,13 @@ class Numbers:
 
 
 def plain(value: Any) -> float:
-    """A number or a tensor of one number as a float."""
-    return float(value.detach()) if isinstance(value, Tensor) else float(value)
+    """A number or a tensor of one number as a float.
+
+    Raises:
+        OptionError: if it is neither.
+    """
+    try:
+        return float(value.detach()) if isinstance(value, Tensor) else float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        allowed = "a number, or a tensor of one number"
+        raise OptionError(message("A value in a parameter group", got=value, allowed=allowed)) from None

@@ -12,6 +12,7 @@ from torch import Tensor
 from descend.errors import OptionError, ParameterError, message
 from descend.lang.rule import Rule
 from descend.optim import checkpoint, evaluation, groups, hooks, nonfinite, options, shared
+from descend.optim.arguments import check_closure
 from descend.optim.clock import Clock
 from descend.optim.load_report import LoadReport
 from descend.optim.look_ahead import LookAhead
@@ -37,7 +38,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
 
     Attributes:
         skipped: steps that ``on_nonfinite="skip"`` or a ``GradScaler`` has skipped.
-        nonfinite: how often, where and how many gradients were not finite.
+        nonfinite: by the parameter's name, how many elements of its gradients were not finite.
     """
 
     rule: ClassVar[Rule]
@@ -143,9 +144,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
             evaluation.refuse_step(self)
         loss = None
         if closure is not None:
-            if not callable(closure):
-                allowed, do = "a function that returns the loss, or None", "After loss.backward() write step() alone"
-                raise OptionError(message(f"{type(self).__name__}.step(closure)", got=closure, allowed=allowed, do=do))
+            check_closure(closure, type(self).__name__)
             with self.look_ahead.move() if self.look_ahead.wanted else nullcontext(), torch.enable_grad():
                 loss = closure()
         if self.look_ahead.possible:

@@ -132,7 +132,7 @@ def _check_together(rule: Rule, group: Mapping[str, Any], owner: str) -> None:
     _check_decay(rule, group, owner)
     _check_woven(rule, group, owner)
     complaint = None
-    if rule.check and not _holds_schedule(group):
+    if rule.check and not holds_schedule(group):
         complaint = rule.check({k: plain(v) if isinstance(v, Tensor) else v for k, v in group.items()})
     if complaint:
         raise OptionError(f"{owner}: {complaint}")
@@ -215,8 +215,10 @@ def _check_decay(rule: Rule, full: Mapping[str, Any], owner: str) -> None:
         )
 
 
-def _holds_schedule(options: Mapping[str, Any]) -> bool:
-    return any(isinstance(v, Schedule) for v in options.values())
+def holds_schedule(options: Mapping[str, Any]) -> bool:
+    """Whether a value, or a part of one, follows a schedule."""
+    values = (part for v in options.values() for part in (v if isinstance(v, tuple) else (v,)))
+    return any(type(part) is not float and isinstance(part, Schedule) for part in values)  # floats are the rule
 
 
 def refuse_missing(owner: str, name: str) -> OptionError:

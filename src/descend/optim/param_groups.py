@@ -61,7 +61,7 @@ class Groups(list[dict[str, Any]]):
         super().__init__(groups)
         self.assignments = tuple(assignments)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """One line a group: how much it holds, its options, what it consists of."""
         keys = list(dict.fromkeys(k for a in self.assignments for k in a.options))
         rows = [["group", "tensors", "numbers", *keys, "holds"]]

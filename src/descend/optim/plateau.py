@@ -70,6 +70,8 @@ class Plateau:
             object.__setattr__(self, name, kind.check(f"Plateau({name}=)", getattr(self, name)))
         if self.factor == 1:
             raise OptionError(message("Plateau(factor=)", got=self.factor, allowed="a number above 0 and below 1"))
+        if not isinstance(self.key, str):
+            raise OptionError(message("Plateau(key=)", got=self.key, allowed='the name of one option, such as "lr"'))
         self._check_groups()
         kept = self.optimizer.param_groups[0].setdefault("plateau", {})
         kept.setdefault(self.key, {"best": None, "bad": 0, "cooling": 0, "product": 1.0})
@@ -140,7 +142,7 @@ class Plateau:
     def _read(metric: SupportsFloat) -> float:
         try:
             return float(metric)
-        except (TypeError, ValueError, RuntimeError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             allowed = "a number or a tensor of one element"
             raise OptionError(message("Plateau.report(metric)", got=metric, allowed=allowed)) from None
 
@@ -164,7 +166,8 @@ class Plateau:
             if self.key in followed:
                 schedule = from_data(followed[self.key]) * ratio
                 followed[self.key] = schedule.to_data()
-                if isinstance(self.optimizer, Optimizer) and self.optimizer.clock.updates == group["schedule_start"]:
+                start = group.get("schedule_start", 0)
+                if isinstance(self.optimizer, Optimizer) and self.optimizer.clock.updates == start:
                     group[self.key] = schedule.at(0)  # what the first step expects to find
             elif isinstance(group[self.key], torch.Tensor):
                 group[self.key].mul_(ratio)

@@ -1,9 +1,11 @@
-"""Torch's layout of an optimizer's state, which every checkpoint that is read here must have."""
+"""Torch's layout of an optimizer's state, which every checkpoint that is read here must have, and numbers in it."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from descend.errors import CheckpointError, message
+from descend.errors import CheckpointError, OptionError, message
+from descend.optim.numbers import plain
 
 
 def check_layout(state_dict: Any, owner: str) -> None:
@@ -20,6 +22,40 @@ def check_layout(state_dict: Any, owner: str) -> None:
     if fault is not None:
         allowed = "a dict with 'state' and 'param_groups', as state_dict() makes it"
         raise CheckpointError(message(f"{owner}: this is no optimizer's state: {fault}", allowed=allowed))
+
+
+def read_number(saved: Mapping[str, Any], key: str, owner: str) -> float:
+    """A number that a checkpoint holds.
+
+    Args:
+        saved: where it stands.
+        key: under which key.
+        owner: whose it is, for the message.
+
+    Raises:
+        CheckpointError: if there is none, or one that is not finite.
+    """
+    try:
+        number = plain(saved[key])
+    except (KeyError, TypeError, OptionError):
+        number = math.nan
+    if not math.isfinite(number):
+        got = saved.get(key) if isinstance(saved, Mapping) else saved
+        raise CheckpointError(message(f"The checkpoint's {key!r} of {owner}", got=got, allowed="a finite number"))
+    return number
+
+
+def read_count(saved: Mapping[str, Any], key: str, owner: str) -> int:
+    """A whole number from 0 that a checkpoint holds.
+
+    Raises:
+        CheckpointError: if there is none.
+    """
+    number = read_number(saved, key, owner)
+    if number < 0 or not number.is_integer():
+        what, allowed = f"The checkpoint's {key!r} of {owner}", "a whole number >= 0"
+        raise CheckpointError(message(what, got=number, allowed=allowed))
+    return int(number)
 
 
 def _find_fault(state_dict: Any) -> str | None:

@@ -1,6 +1,6 @@
 """The plan of a step: which batches there are, which structure each group has, and what has changed since."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from operator import is_, itemgetter
@@ -24,7 +24,7 @@ from descend.optim.batches import Moved, Unit
 from descend.optim.groups import label_of, refuse_duplicates
 from descend.optim.memory import Spans
 from descend.optim.numbers import Numbers
-from descend.optim.options import STORAGE, check_changed, check_group, refuse_missing, resolve_decay
+from descend.optim.options import STORAGE, check_changed, check_group, holds_schedule, refuse_missing, resolve_decay
 from descend.optim.row_unit import RowUnit, is_sparse
 from descend.optim.shared import SharedValues
 from descend.optim.states import StateTable, fit_state, state_dtype, state_shape
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from descend.optim.optimizer import Optimizer
 
 _PARAMS = itemgetter("params")
+_STILL = frozenset((float, int, bool, str, type(None)))  # asking for these first is quicker than for what is live
 Entry = tuple[Tensor, tuple[int, dict[str, Any], str]]
 
 
@@ -60,9 +61,10 @@ class StepPlan:
         groups = optimizer.param_groups
         refuse_duplicates(groups, self._owner)
         self._spans = Spans(p for g in groups for p in g["params"])
-        self._seen = self._read_groups(groups)
-        for i, values in enumerate(self._seen):
+        for i, values in enumerate(self._read_groups(groups)):
             check_group(self.rule, dict(zip(self._keys, values, strict=True)), f"{self._owner}, group {i}")
+            optimizer.clock.take_over(i, groups[i])
+        self._seen = self._read_groups(groups)
         self._live = self._find_live()
         self._structures = [self.structure(g) for g in groups]
         self.differentiable = any(g["differentiable"] for g in groups)
@@ -142,13 +144,13 @@ class StepPlan:
         if not all(map(is_, map(_PARAMS, groups), self._lists)):
             return False
         present = self._read_groups(groups)
-        for i, (new, old) in enumerate(zip(present, self._seen, strict=True)):
-            if (new is not old and new != old) or i in self._live:
-                changed = {k: a for k, a, b in zip(self._keys, new, old, strict=True) if a is not b or _is_live(a)}
-                check_changed(self.rule, changed, groups[i], f"{self._owner}, group {i}")
-                if not self._still_serves(self._structures[i], groups[i], changed):
-                    return False
-                self.refresh(groups[i])
+        for i in self._find_edited(present):
+            pairs = zip(self._keys, present[i], self._seen[i], strict=True)
+            changed = {k: a for k, a, b in pairs if a is not b or _is_live(a)}
+            check_changed(self.rule, changed, groups[i], f"{self._owner}, group {i}")
+            if holds_schedule(changed) or not self._still_serves(self._structures[i], groups[i], changed):
+                return False
+            self.refresh(groups[i])
         if touched:
             self._values.renew()
         self._seen, self._live = present, self._find_live()
@@ -184,6 +186,14 @@ class StepPlan:
             name = error.args[0]
             index = next(i for i, group in enumerate(groups) if name not in group)
             raise refuse_missing(f"{self._owner}, group {index}", name) from None
+
+    def _find_edited(self, present: list[Any]) -> Iterable[int]:
+        """Groups with a value that has changed, or may have."""
+        pairs = enumerate(zip(present, self._seen, strict=True))
+        try:
+            return [i for i, (new, old) in pairs if (new is not old and new != old) or i in self._live]
+        except (TypeError, ValueError, RuntimeError):  # an array was written, which has no one truth value
+            return range(len(present))
 
     def _find_live(self) -> frozenset[int]:
         """Groups with a value that can change without being replaced."""
@@ -373,4 +383,6 @@ def choose_backend(p: Tensor, group: Mapping[str, Any], wanted: str, label: str,
 
 def _is_live(value: Any) -> bool:
     """Whether a value can change without being replaced."""
+    if type(value) in _STILL:
+        return False
     return isinstance(value, Tensor) or (isinstance(value, tuple) and any(isinstance(v, Tensor) for v in value))

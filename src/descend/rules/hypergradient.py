@@ -25,8 +25,9 @@ def learn_lr(form: Form, lr: Value, shift: Value, hyper_lr: Value, g: Value, las
     """The learning rate of this step, and by how much it is away from ``lr``.
 
     Baydin et al. 2018: η ← η + β h, with h = g · D for a last step of -η D; or, multiplied and without the scale of the
-    loss, η ← η (1 + β h / (‖g‖ ‖D‖)). The authors' code has the sum alone; the product is checked against Caffe2's
-    LearningRateAdaption with normalized_lr_adaption. ``lr`` itself may move meanwhile: what is learned is kept apart.
+    loss, η ← η (1 + β h / (‖g‖ ‖D‖)). The authors' code has the sum alone; the product is that of Caffe2's operator
+    LearningRateAdaption with normalized_lr_adaption, whose documentation prints η + β h / (‖g‖ ‖D‖) for it. ``lr``
+    itself may move meanwhile: what is learned is kept apart.
 
     Args:
         form: ``"additive"`` or ``"multiplicative"``.

@@ -1,6 +1,5 @@
 """What a schedule may be given: counts of updates, shares, numbers and words, each with its refusal in words."""
 
-import math
 import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -41,10 +40,11 @@ class Bounded(Argument):
     def check(self, what: str, value: object) -> int | float:
         """The value as a plain int or float; raises OptionError naming ``what`` where it is out of range."""
         try:
-            plain = self.read(value)
-        except TypeError:
-            plain = math.nan
-        if isinstance(value, bool) or not self.range.admits(plain):
+            plain: int | float | None = None if isinstance(value, bool) else self.read(value)
+            fits = plain is not None and self.range.admits(plain)
+        except (TypeError, OverflowError):
+            plain, fits = None, False
+        if plain is None or not fits:
             raise OptionError(message(f"{what}: got {value!r}", allowed=self.words))
         return plain
 

@@ -7,7 +7,7 @@ from descend.schedules.form import schedule
 
 @schedule(horizon=lambda value: 0)
 def constant(k: Value, value: Number = 1.0) -> Value:
-    """``value`` at every update: a rate for a while, as in ``constant(0.1).then(cosine(900), at=100)``.
+    """``value`` at every update: a rate for a while, as in ``constant(0.1).then(cosine(900) * 0.1, at=100)``.
 
     Args:
         k: updates done before this one.

@@ -1,14 +1,15 @@
 """Gradient accumulation: micro-batches that make one update, that of the big batch."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
-from descend.errors import OptionError, message
-from descend.optim.arguments import check_count, check_number, check_word
+from descend.errors import CheckpointError, OptionError, message
+from descend.optim.arguments import check_closure, check_count, check_number, check_word
+from descend.optim.state_layout import read_number
 from descend.optim.states import state_dtype
 from descend.wrap.wrapper import Wrapper, count_processes
 
@@ -210,6 +211,7 @@ class Accumulation(Wrapper):
         """
         if self._closing or self.pending + 1 >= self.steps:
             return super().step(closure)
+        check_closure(closure, type(self).__name__)
         loss = self._take(closure)
         found = getattr(self.optimizer, "found_inf", None)
         if found is not None:
@@ -309,8 +311,11 @@ class Accumulation(Wrapper):
     def _load(self, parameters: dict[Tensor, dict[str, Tensor]], group: dict[str, Any]) -> None:
         self._begin_cycle()
         cycle = group["accumulation"]
+        if not isinstance(cycle, Mapping) or not cycle.keys() >= {"weights", "weighed", "unit", "aside", "found_inf"}:
+            what, allowed = "The checkpoint's 'accumulation' of Accumulation", "what state_dict() saved there"
+            raise CheckpointError(message(what, got=cycle, allowed=allowed))
         self._weights, self._weighed = [float(w) for w in cycle["weights"]], bool(cycle["weighed"])
-        self._unit = float(cycle["unit"])
+        self._unit = read_number(cycle, "unit", "Accumulation")
         self._found_inf = bool(cycle["found_inf"])
         for p, kept in parameters.items():
             if cycle["aside"]:

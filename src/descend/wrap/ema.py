@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from descend.errors import OptionError, message
+from descend.optim.arguments import check_flag
+from descend.optim.state_layout import read_number
 from descend.schedules import Schedule, from_data
 from descend.wrap.weight_average import WeightAverage
 
@@ -72,11 +74,9 @@ class EMA(WeightAverage):
     ) -> None:
         if not isinstance(decay, Schedule):
             _check_decay(decay)
-        if bias_correction not in (True, False):
-            raise OptionError(message("EMA: bias_correction", got=bias_correction, allowed="True, False"))
         super().__init__(model, buffers=buffers)
         self.decay = decay
-        self.bias_correction = bool(bias_correction)
+        self.bias_correction = check_flag("bias_correction", bias_correction, "EMA")
         self._weight = 0.0 if bias_correction else 1.0
 
     def _share(self) -> float:
@@ -92,8 +92,9 @@ class EMA(WeightAverage):
 
     def _load(self, state_dict: Mapping[str, Any]) -> None:
         decay = state_dict["decay"]
-        self.decay = from_data(decay) if isinstance(decay, list) else float(decay)
-        self._weight = float(state_dict["weight"])
+        weight = read_number(state_dict, "weight", "EMA")
+        self.decay = from_data(decay) if isinstance(decay, list) else read_number(state_dict, "decay", "EMA")
+        self._weight = weight
 
 
 def _check_decay(decay: Any) -> float:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from descend.errors import OptionError, message
 from descend.optim.arguments import check_count, check_number, check_word
+from descend.optim.state_layout import read_count
 from descend.optim.states import state_dtype
 from descend.wrap.restoration import restored
 from descend.wrap.wrapper import Wrapper
@@ -122,7 +123,7 @@ class Lookahead(Wrapper):
         return {"lookahead_steps": self.steps}
 
     def _load(self, parameters: dict[Tensor, dict[str, Tensor]], group: dict[str, Any]) -> None:
-        self.steps = int(group["lookahead_steps"])
+        self.steps = read_count(group, "lookahead_steps", "Lookahead")
         self._slow = {
             p: {k: v.detach().to(p.device, state_dtype(p), copy=True) for k, v in kept.items()}
             for p, kept in parameters.items()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from descend.optim.arguments import check_count, check_number
+from descend.optim.state_layout import read_count
 from descend.optim.states import state_dtype
 from descend.schedules import Schedule
 from descend.wrap.sam import SAM, multiply, project
@@ -107,7 +108,7 @@ class LookSAM(SAM):
         return {"looksam_steps": self.steps}
 
     def _load(self, parameters: dict[Tensor, dict[str, Tensor]], group: dict[str, Any]) -> None:
-        self.steps = int(group["looksam_steps"])
+        self.steps = read_count(group, "looksam_steps", "LookSAM")
         self._kept = {
             p: kept[DIRECTION].detach().to(p.device, state_dtype(p), copy=True) for p, kept in parameters.items()
         }

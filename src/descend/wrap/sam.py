@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from descend.backends.base import as_real
 from descend.errors import OptionError, ParameterError, message
-from descend.optim.arguments import check_number
+from descend.optim.arguments import check_flag, check_number
 from descend.optim.states import state_dtype
 from descend.schedules import Schedule
 from descend.wrap.batch_norm import freeze_statistics
@@ -81,10 +81,8 @@ class SAM(Wrapper):
             )  # fmt: skip
         check_number("rho", rho.at(0) if isinstance(rho, Schedule) else rho, name, low=0.0)
         check_number("eta", eta, name, low=0.0)
-        if adaptive not in (True, False):
-            raise OptionError(message(f"{name}: adaptive", got=adaptive, allowed="True, False"))
         self.rho = rho if isinstance(rho, Schedule) else float(rho)
-        self.adaptive, self.eta = bool(adaptive), float(eta)
+        self.adaptive, self.eta = check_flag("adaptive", adaptive, name), float(eta)
         if model is not None and not isinstance(model, nn.Module):
             raise OptionError(message(f"{name}: model", got=type(model).__name__, allowed="a torch.nn.Module, or None"))
         self.model = model

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from descend.errors import CheckpointError, OptionError, ParameterError, message
 from descend.optim.arguments import check_word
 from descend.optim.names import align
+from descend.optim.state_layout import read_count
 from descend.optim.states import state_dtype
 from descend.wrap.restoration import restored
 from descend.wrap.wrapper import count_updates
@@ -227,9 +228,9 @@ class WeightAverage(ABC):
                     allowed=f"{name!r}, with {list(self._saved)}",
                 )
             )
-        averages = self._match(state_dict["averages"])
+        averages, updates = self._match(state_dict["averages"]), read_count(state_dict, "updates", name)
         self._load(state_dict)
-        self.updates = int(state_dict["updates"])
+        self.updates = updates
         self._write(averages)
         self._refresh_network()
 
@@ -240,6 +241,9 @@ class WeightAverage(ABC):
             CheckpointError: if names or shapes do not fit.
         """
         name, own = self._kind(), self._averages()
+        if not isinstance(saved, Mapping) or not all(isinstance(tensor, Tensor) for tensor in saved.values()):
+            got = type(saved).__name__
+            raise CheckpointError(message(f"The checkpoint's 'averages' of {name}", got=got, allowed="tensors by name"))
         ours, theirs = align(own, saved)
         missing, unexpected = sorted(ours.keys() - theirs.keys()), sorted(theirs.keys() - ours.keys())
         if missing or unexpected:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from descend.errors import CheckpointError, OptionError, ParameterError, message
 from descend.optim import checkpoint, hooks
+from descend.optim.arguments import check_closure
 from descend.optim.groups import label_of
 from descend.optim.load_report import Finding, LoadReport, refuse_misfits
 from descend.optim.optimizer import Optimizer
@@ -156,7 +157,11 @@ class Wrapper(torch.optim.Optimizer):
 
         Returns:
             What the closure returned, else None.
+
+        Raises:
+            OptionError: if ``closure`` is no function.
         """
+        check_closure(closure, type(self).__name__)
         arguments: hooks.Arguments = ((self, closure), {})
         arguments, closure = hooks.run_before(self._optimizer_step_pre_hooks.values(), self, arguments)
         loss = self._step(closure)
