@@ -73,12 +73,14 @@ class Graph:
             shapes take it in the same pass, though some know sooner what they add.
         singletons: axes of length 1, along which nothing differs.
         inner: the axis along which compiled loops run where the last ones are short.
+        short: sizes of the axes behind it, if known.
     """
 
     dims: int = 2
     wait: int = 0
     singletons: frozenset[int] = frozenset()
     inner: int | None = None
+    short: tuple[int, ...] = ()
     _nodes: dict[tuple[object, ...], Node] = field(default_factory=dict)
 
     @property

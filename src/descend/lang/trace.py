@@ -39,6 +39,7 @@ class Structure:
         singletons: its axes of length 1, where a program of its own is worth it: rows of one coordinate are
             coordinates, and need no sums and no walk over rows.
         inner: the axis along which compiled loops run where the last ones are short, as a convolution's are.
+        short: sizes of the axes behind ``inner``, where kernels of their own are made for these.
     """
 
     options: tuple[tuple[str, Any], ...] = ()
@@ -59,6 +60,7 @@ class Structure:
     dims: int = 2
     singletons: frozenset[int] = frozenset()
     inner: int | None = None
+    short: tuple[int, ...] = ()
 
 
 @dataclass

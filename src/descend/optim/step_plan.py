@@ -12,7 +12,7 @@ from torch import Tensor
 
 from descend.backends.cpu import runner as cpu
 from descend.backends.cpu.contents import Contents
-from descend.backends.cpu.tiling import choose_inner
+from descend.backends.cpu.tiling import choose_inner, list_short
 from descend.errors import BackendError, OptionError, ParameterError, message
 from descend.lang.fold import build_program, fold_zeros, split_options
 from descend.lang.program import Program
@@ -347,7 +347,8 @@ def fit_structure(rule: Rule, structure: Structure, p: Tensor) -> Structure:
     program = build_program(rule, fitted)
     if not program.axes or p.is_complex() or is_sparse(p) or not p.is_contiguous():
         return fitted
-    fitted = replace(fitted, inner=choose_inner(p.shape))
+    inner = choose_inner(p.shape)
+    fitted = replace(fitted, inner=inner, short=list_short(p.shape, inner))
     lean = replace(fitted, singletons=frozenset(d for d, n in enumerate(p.shape) if n == 1))
     other = build_program(rule, lean)
     kept, left = ((set(made.states), made.find_passes((*made.totals, *made.group_sums))) for made in (program, other))

@@ -5,16 +5,21 @@ laid out in memory for each coordinate of a stretch first, the formula runs over
 is added up over slices is put together from memory afterwards; each of these loops runs along a long axis.
 """
 
+import math
+
 from descend.backends.cpu import template
 from descend.backends.cpu.coordinates import compute_coordinate, name_dtypes, read_keys, read_scalars, store_streams
 from descend.backends.cpu.nest import Nest, Place
 from descend.backends.cpu.reductions import JOIN, NOTHING, add_up, name_join, widen
+from descend.backends.cpu.shuffles import GROUP, Pattern, fill_group
 from descend.backends.cpu.tile_operands import TileOperands
 from descend.backends.cpu.words import CELL
 from descend.lang.graph import Node, Rate
 
 STRETCH = 1024
 """Coordinates of a stretch, at most."""
+SPARE = 64
+"""Coordinates behind a stretch that vectors may touch."""
 
 SPAN = """
 define internal void @span_{k}({parameters}ptr noalias nocapture readonly %u, ptr noalias nocapture readonly %s,
@@ -43,6 +48,8 @@ class FlatSpan:
         self.inner, axes = self.layout.inner, range(len(self.layout.axes))
         self.every, self.along = axes, list(axes[self.inner :])
         self.sizes = [f"%n{a}" for a in axes]
+        if self.layout.short:
+            self.sizes[self.inner + 1 :] = map(str, self.layout.short)
         self.body = read_scalars(self.program, self.step, self.storage)
         self.outer = Nest(self.body, "at", axes, self.inner, self.sizes)
         self.laid = [n for n in tiles.read if self._differs(n)]
@@ -60,9 +67,9 @@ class FlatSpan:
         body, work = self.body, self.storage.work
         self.tiles.clear_shares(body)
         for i in range(len(self.laid)):
-            body.emit(f"%e{i} = alloca {work}, i64 {STRETCH}, align 64")
+            body.emit(f"%e{i} = alloca {work}, i64 {STRETCH + SPARE}, align 64")
         for j in range(len(self.values)):
-            body.emit(f"%d{j} = alloca double, i64 {STRETCH}, align 64")
+            body.emit(f"%d{j} = alloca double, i64 {STRETCH + SPARE}, align 64")
         cells = [(i, n, *_kind(n)) for i, n in self.registers if n.rate is not Rate.SLICE]
         for i, _, kind, nothing in cells:
             body.emit(f"%cell{i} = alloca {kind}")
@@ -87,7 +94,7 @@ class FlatSpan:
         """Append the loops over stretches: blocks of indices along one axis, for each index along those before it."""
         body, outer, before = self.body, self.outer, self.every[: self.inner]
         body.emit(f"%behind = add i64 {outer.multiply(self.along[1:])}, 0")
-        body.emit(f"%length = udiv i64 {STRETCH}, %behind")
+        body.emit(f"%length = {self._find_length()}")
         rows = outer.multiply(self.along[:-1] if before else self.along[1:-1])  # of what tiles hold whole
         body.emit(f"%tile.from = udiv i64 %row.from, {rows}")
         body.emit(f"%tile.to = udiv i64 %row.to, {rows}")
@@ -100,6 +107,12 @@ class FlatSpan:
         body.emit("%n = mul i64 %count, %behind")
         body.emit(f"%skipped = mul i64 {first}, %behind")
         body.emit(f"%start = add i64 {outer.locate(self.every)[0]}, %skipped")
+
+    def _find_length(self) -> str:
+        """How many indices along the long axis a stretch has."""
+        if self.layout.short:
+            return f"add i64 0, {STRETCH // math.prod(self.layout.short) // GROUP * GROUP}"
+        return f"udiv i64 {STRETCH}, %behind"
 
     def _nest(self, label: str, block: tuple[str, str]) -> Nest:
         """Append loops over a stretch, or its first indices; the innermost, along the long axis, is not open yet."""
@@ -122,6 +135,9 @@ class FlatSpan:
                 self.tiles.read_narrow(body, node, f"%w{i}", self.outer.locate(self.layout.along(node.axes))[0])
         if not self.laid:
             return
+        if self.layout.short:
+            self._lay_out_by_shuffles()
+            return
         nest = self._nest("lay", self.block)
         places = [nest.locate(self.layout.along(node.axes)) for node in self.laid]
         target = self._find_in_stretch(nest)
@@ -135,6 +151,23 @@ class FlatSpan:
             body.emit(f"store {work} %lay{j}.x, ptr %lay{j}.b")
         nest.close_inner()
         nest.close_outer()
+
+    def _lay_out_by_shuffles(self) -> None:
+        for j, node in enumerate(self.laid):
+            along = self.inner in self.layout.along(node.axes)
+            first = self._find_first(node)
+            start, work = self.body.name(), self.storage.work
+            self.body.emit(f"{start} = getelementptr {work}, ptr %w{self.tiles.read.index(node)}, i64 {first}")
+            pattern = Pattern(self.layout.list_short(node))
+            pattern.lay_out(self.body, f"lay{j}", work, start, f"%e{j}", "%count", along=along)
+
+    def _find_first(self, node: Node) -> str:
+        """Append where a value's first slice of a stretch lies."""
+        place, distance = self.outer.locate(self.layout.along(node.axes))
+        name = self.body.name()
+        self.body.emit(f"{name}.m = mul i64 {self.block[0]}, {distance}")
+        self.body.emit(f"{name} = add i64 {place}, {name}.m")
+        return name
 
     def _run(self, cells: list[tuple[int, Node, str, str]]) -> None:
         """Append the formula over a stretch."""
@@ -173,7 +206,9 @@ class FlatSpan:
                 place = self._partial(share, node, self.outer.locate(self.layout.along(node.axes))[0])
                 self._join(share, node, place, f"%sum{i}")
         crossing = [n for n in self.kept if self.inner in self.layout.along(n.axes)]
-        if crossing:
+        if crossing and self.layout.short:
+            self._put_together_by_shuffles(crossing)
+        elif crossing:
             nest = self._nest("put", self.block)
             places = []
             for node in crossing:
@@ -202,6 +237,19 @@ class FlatSpan:
             body.emit(f"%last{share}.x = load double, ptr %last{share}.a")
             self._join(share, node, place, f"%last{share}.x")
             nest.close_outer()
+
+    def _put_together_by_shuffles(self, crossing: list[Node]) -> None:
+        assert self.layout.short is not None
+        for j, join in {self.values[_value(n)]: name_join(n) for n in crossing}.items():
+            fill_group(self.body, f"%d{j}", NOTHING[join], "%count", math.prod(self.layout.short))
+        for node in crossing:
+            share = self.tiles.sliced.index(node)
+            place = self._partial(share, node, self._find_first(node))
+            target = self.body.name()
+            self.body.emit(f"{target} = getelementptr double, ptr %q{share}, i64 {place}")
+            pattern = Pattern(self.layout.list_short(node))
+            source = f"%d{self.values[_value(node)]}"
+            pattern.put_together(self.body, f"put{share}", name_join(node), source, target, "%count")
 
     def _partial(self, share: int, node: Node, place: str) -> str:
         """Append where an element's partial value lies among the tile's."""

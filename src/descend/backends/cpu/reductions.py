@@ -15,6 +15,12 @@ def name_join(node: Node) -> str:
     return "largest" if node.name == "largest" else "sum"
 
 
+def join_vectors(name: str, one: str, other: str, lanes: int) -> str:
+    """Two vectors of partial results put together, number by number."""
+    text = JOIN[name].format(one, other).replace("double", f"<{lanes} x double>")
+    return text.replace(".f64", f".v{lanes}f64")
+
+
 def add_up(body: Body, node: Node, i: int) -> tuple[str, str]:
     """One coordinate's share of a reduction; returns the accumulator's type and its zero."""
     value = body.operand(node.args[0])

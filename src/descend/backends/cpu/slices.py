@@ -1,6 +1,8 @@
 """Where a program's values of rows, columns and the like lie, and in which order a pass's beginning computes them."""
 
 import functools
+import itertools
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,6 +14,8 @@ TILE_HEAD = 4
 """Fields of a tile before those of each reduction over slices: first row, row behind the last, first column, width."""
 SHARE_FIELDS = 3
 """Fields of a tile for each reduction: address of its partial values, the first of them, and their number."""
+MOST_SHORT = 32
+"""Coordinates behind an index of the innermost loop, at most, for which shuffles of vectors are written out."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class SliceLayout:
         narrow: slice values in the work type, as coordinates read them.
         taken: reductions of coordinates over slices.
         inner: which of ``axes`` the innermost loop over a tile runs along: the last, unless that is short.
+        short: sizes along those behind it, where the kernel is made for them; None: whatever a tensor has.
     """
 
     axes: tuple[tuple[int, ...], ...]
@@ -67,11 +72,29 @@ class SliceLayout:
     narrow: dict[Node, int]
     taken: tuple[Node, ...]
     inner: int
+    short: tuple[int, ...] | None
 
     @property
     def flat(self) -> bool:
         """Whether spans go over tiles flat, since the last axes are short."""
         return self.inner < len(self.axes) - 1
+
+    @property
+    def local(self) -> bool:
+        """Whether each slice that coordinates are reduced to lies within one tile, which then has its final value."""
+        return self.short is not None and not self.inner and all(0 in self.along(n.axes) for n in self.taken)
+
+    def list_short(self, node: Node) -> tuple[int, ...]:
+        """For each coordinate behind an index of the innermost loop, which of a value's slices there it lies in."""
+        assert self.short is not None
+        kept = {a - self.inner - 1 for a in self.along(node.axes)}
+        places = []
+        for index in itertools.product(*map(range, self.short)):
+            place = 0
+            for axis, (i, n) in enumerate(zip(index, self.short, strict=True)):
+                place = place * n + i if axis in kept else place
+            places.append(place)
+        return tuple(places)
 
     @property
     def width(self) -> int:
@@ -120,8 +143,15 @@ def lay_out(program: Program) -> SliceLayout:
     buffers |= dict.fromkeys(taken)
     first = ADDRESSES + len(program.streams) + len(program.tensor_states) + len(program.slice_states)
     last = len(program.axes) - 1
-    inner = next((i for i, joined in enumerate(program.axes) if program.step.graph.inner in joined), last)
-    return SliceLayout(program.axes, first, _number(buffers), _number(narrow), tuple(taken), inner)
+    graph = program.step.graph
+    inner = next((i for i, joined in enumerate(program.axes) if graph.inner in joined), last)
+    short = None
+    if graph.inner is not None and graph.short:
+        sizes = dict(enumerate(graph.short, graph.inner + 1))
+        short = tuple(math.prod(sizes[a] for a in joined) for joined in program.axes[inner + 1 :])
+    if short is not None and math.prod(short) > MOST_SHORT:
+        short = None
+    return SliceLayout(program.axes, first, _number(buffers), _number(narrow), tuple(taken), inner, short)
 
 
 def _number(nodes: Iterable[Node]) -> dict[Node, int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from descend.backends.cpu.flat_span import STRETCH
+from descend.backends.cpu.shuffles import GROUP, SLACK
 from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, SliceLayout, lay_out, list_read
 from descend.lang.graph import Rate
 from descend.lang.program import Program
@@ -38,6 +39,17 @@ def choose_inner(shape: Sequence[int]) -> int | None:
     return inner if inner == rows[0] or math.prod(shape[inner:]) <= LARGEST else None
 
 
+def list_short(shape: Sequence[int], inner: int | None) -> tuple[int, ...]:
+    """Sizes of a tensor's axes behind the innermost loop's that its kernel is made for; empty: made for any.
+
+    Args:
+        shape: of the tensor.
+        inner: along which the innermost loop runs.
+    """
+    short = () if inner is None else tuple(shape[inner + 1 :])
+    return short if math.prod(short) <= SHORT * SHORT else ()
+
+
 @dataclass(frozen=True)
 class Tiling:
     """The tiles of one tensor.
@@ -65,6 +77,8 @@ def cut(shape: Sequence[int], layout: SliceLayout) -> Tiling:
     height = max(LEAST_ROWS, TILE // -(-columns // parts))
     if layout.flat:
         whole = math.prod(shape[layout.inner or 1 : -1])
+        if layout.short and not layout.inner:
+            whole *= GROUP
         height = -(-height // whole) * whole
     enough = rows * columns // 4 + 2 * sum(_count(shape, layout.along(n.axes)) for n in layout.taken)
     while (made := _cut(shape, layout, height, parts)).size > enough and height < rows:
@@ -84,7 +98,7 @@ def _cut(shape: Sequence[int], layout: SliceLayout, height: int, parts: int) -> 
     fields = np.zeros((len(starts) * parts, layout.fields), np.int64)
     fields[:, 0], fields[:, 1] = np.repeat(starts, parts), np.repeat(ends, parts)
     fields[:, 2], fields[:, 3] = np.tile(borders[:-1], len(starts)), np.tile(np.diff(borders), len(starts))
-    size = 0
+    size, spare = 0, SLACK // 8 if layout.short else 0
     for i, node in enumerate(layout.taken):
         axes = layout.along(node.axes)
         outer = [a for a in axes if a != last]
@@ -94,7 +108,7 @@ def _cut(shape: Sequence[int], layout: SliceLayout, height: int, parts: int) -> 
         first = fields[:, 0] // inner * mids
         count = (fields[:, 1] - 1) // inner * mids + mids - first
         widths = fields[:, 3] if last in axes else 1
-        lengths = count * widths
+        lengths = count * widths + spare
         at = TILE_HEAD + SHARE_FIELDS * i
         fields[:, at] = size + np.cumsum(lengths) - lengths
         fields[:, at + 1], fields[:, at + 2] = first, count
@@ -123,14 +137,14 @@ class TiledBatch:
         self.columns = np.zeros((layout.width, len(shapes)), np.int64)
         values = [(n, 8, k) for k, n in enumerate(layout.buffers)]
         values += [(n, width, len(layout.buffers) + k) for k, n in enumerate(layout.narrow)]
-        ends, largest = 0, 0
+        ends, largest, spare = 0, 0, SLACK if layout.short else 0
         for first, last in blocks:
             at = 0 if _ends_with_chain(program) else ends
             for j in range(first, last):
                 self.columns[: len(layout.axes), j] = joined[j]
                 for node, size, k in values:
                     self.columns[len(layout.axes) + k, j] = at
-                    at += -(-size * _count(joined[j], layout.along(node.axes)) // 64) * 64
+                    at += -(-size * _count(joined[j], layout.along(node.axes)) // 64) * 64 + spare
                 cuts[j].fields[:, TILE_HEAD::SHARE_FIELDS] *= 8
                 cuts[j].fields[:, TILE_HEAD::SHARE_FIELDS] += at
                 at += 8 * cuts[j].size

@@ -62,6 +62,7 @@ def declare() -> str:
         lines += [f"declare {kind} @llvm.{w}.{suffix}({kind}, {kind})" for w in ("minimum", "maximum", "copysign")]
         lines += [f"declare {kind} @{w}{libm}({kind}) #0" for w in ("exp", "log", "tanh", "cos")]
         lines.append(f"declare {kind} @pow{libm}({kind}, {kind}) #0")
+    lines.append("declare <8 x double> @llvm.maximum.v8f64(<8 x double>, <8 x double>)")
     return "\n".join(lines)
 
 

@@ -1,0 +1,156 @@
+"""Slice values laid out for consecutive elements, and put together from them, by shuffles of whole vectors.
+
+Where the sizes of the short axes are known, which element lies in which slice is a pattern that repeats. One gather a
+coordinate becomes one permutation for a vector of them.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+
+from descend.backends.cpu.body import Body
+from descend.backends.cpu.nest import Nest
+from descend.backends.cpu.reductions import join_vectors
+
+GROUP = 16
+"""Indices along the long axis that are taken together: a whole number of vectors, whatever the short axes."""
+LANES = {"float": 16, "double": 8}
+"""Numbers of a vector of 64 bytes; LLVM cuts it up where the processor's are shorter."""
+SLACK = 4096
+"""Bytes behind an array that vectors may touch beyond its last element."""
+
+
+class Pattern:
+    """Which slice each element behind an index of the long axis lies in.
+
+    Args:
+        places: the slice of each element, in order.
+    """
+
+    def __init__(self, places: Sequence[int]) -> None:
+        self.places = tuple(places)
+        self.elements, self.slices = len(places), 1 + max(places)
+        self.firsts = [places.index(s) for s in range(self.slices)]
+        self.apart = [t for t, s in enumerate(places) if s == 0]  # the elements of any slice, counted from its first
+
+    def lay_out(self, body: Body, label: str, kind: str, source: str, target: str, count: str, *, along: bool) -> None:
+        """Append the writing of each element's slice value.
+
+        Args:
+            body: where instructions are appended.
+            label: what the names of the loop begin with.
+            kind: ``"float"`` or ``"double"``.
+            source: address of the slice values of the first index.
+            target: address for the elements.
+            count: how many indices; elements up to the next whole group are written.
+            along: whether slice values differ along the long axis.
+        """
+        nest, lanes = Nest(body, label, (0,), 0, [count]), LANES[kind]
+        at = nest.open_loop("g", "0", count, GROUP)
+        apart = self.slices if along else 0
+        start, end = _step(body, kind, source, at, apart), _step(body, kind, target, at, self.elements)
+        for v in range(0, GROUP * self.elements, lanes):
+            wanted = [divmod(c, self.elements) for c in range(v, v + lanes)]
+            value = _pick(body, kind, lambda at: _load(body, kind, start, at),
+                          [m * apart + self.places[t] for m, t in wanted])  # fmt: skip
+            _store(body, kind, value, end, v)
+        nest.close_outer()
+
+    def put_together(self, body: Body, label: str, join: str, source: str, target: str, count: str) -> None:
+        """Append the joining of all elements of each slice to what it has so far.
+
+        Args:
+            body: where instructions are appended.
+            label: what the names of the loop begin with.
+            join: how two values are put together.
+            source: address of the elements, float64; up to the next whole group they are nothing.
+            target: address of the slice values of the first index.
+            count: how many indices.
+        """
+        kind, lanes = "double", LANES["double"]
+        nest = Nest(body, label, (0,), 0, [count])
+        at = nest.open_loop("g", "0", count, GROUP)
+        start, end = _step(body, kind, source, at, self.elements), _step(body, kind, target, at, self.slices)
+
+        def put(one: str, other: str) -> str:
+            name = body.name()
+            body.emit(f"{name} = {join_vectors(join, one, other, lanes)}")
+            return name
+
+        def read(at: int) -> str:  # of each element that of its slice, if it is the first; others are not picked
+            return functools.reduce(put, [_load(body, kind, start, at + t) for t in self.apart])
+
+        for v in range(0, GROUP * self.slices, lanes):
+            wanted = [divmod(o, self.slices) for o in range(v, v + lanes)]
+            value = _pick(body, kind, read, [m * self.elements + self.firsts[s] for m, s in wanted])
+            _store(body, kind, put(_load(body, kind, end, v), value), end, v)
+        nest.close_outer()
+
+
+def fill_group(body: Body, name: str, nothing: str, count: str, elements: int) -> None:
+    """Append the setting of elements behind the last index to nothing, up to the next whole group.
+
+    Args:
+        body: where instructions are appended.
+        name: address of the elements, float64.
+        nothing: what they are set to.
+        count: how many indices there are.
+        elements: of each index.
+    """
+    made = body.name()
+    body.emit(f"{made}.u = add i64 {count}, {GROUP - 1}")
+    body.emit(f"{made}.w = and i64 {made}.u, {-GROUP}")
+    body.emit(f"{made}.r = sub i64 {made}.w, {count}")
+    body.emit(f"{made}.n = mul i64 {made}.r, {elements}")
+    start = _step(body, "double", name, count, elements)
+    body.emit(f"call void @fill(ptr {start}, double {nothing}, i64 {made}.n)")
+
+
+def _vector(kind: str) -> str:
+    return f"<{LANES[kind]} x {kind}>"
+
+
+def _step(body: Body, kind: str, base: str, index: str, apart: int) -> str:
+    name = body.name()
+    body.emit(f"{name}.m = mul i64 {index}, {apart}")
+    body.emit(f"{name} = getelementptr {kind}, ptr {base}, i64 {name}.m")
+    return name
+
+
+def _load(body: Body, kind: str, base: str, at: int) -> str:
+    name = body.name()
+    body.emit(f"{name}.a = getelementptr {kind}, ptr {base}, i64 {at}")
+    body.emit(f"{name} = load {_vector(kind)}, ptr {name}.a, align {4 if kind == 'float' else 8}")
+    return name
+
+
+def _store(body: Body, kind: str, value: str, base: str, at: int) -> None:
+    name = body.name()
+    body.emit(f"{name}.a = getelementptr {kind}, ptr {base}, i64 {at}")
+    body.emit(f"store {_vector(kind)} {value}, ptr {name}.a, align {4 if kind == 'float' else 8}")
+
+
+def _pick(body: Body, kind: str, read: Callable[[int], str], offsets: Sequence[int]) -> str:
+    """Append the reading of a vector whose elements lie at some offsets, by that of consecutive ones."""
+    lanes, first = LANES[kind], min(offsets)
+    inside = [o - first for o in offsets]
+    value = read(first)
+    if inside == list(range(lanes)):
+        return value
+    if max(inside) < lanes:
+        return _shuffle(body, kind, value, "poison", inside)
+    for k in range(1, max(inside) // lanes + 1):
+        other, mask = read(first + k * lanes), []
+        for lane, o in enumerate(inside):
+            if o // lanes < k:
+                mask.append(o if k == 1 else lane)
+            else:
+                mask.append(lanes + o % lanes if o // lanes == k else None)
+        value = _shuffle(body, kind, value, other, mask)
+    return value
+
+
+def _shuffle(body: Body, kind: str, one: str, other: str, mask: Sequence[int | None]) -> str:
+    name, vector = body.name(), _vector(kind)
+    text = ", ".join("i32 poison" if m is None else f"i32 {m}" for m in mask)
+    body.emit(f"{name} = shufflevector {vector} {one}, {vector} {other}, <{len(mask)} x i32> <{text}>")
+    return name
