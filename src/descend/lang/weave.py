@@ -80,9 +80,7 @@ def weave(rule: Rule, structure: Structure) -> StepGraph:
     Raises:
         RuleError: if the formula does something that it cannot.
     """
-    graph = Graph(
-        structure.dims, singletons=structure.singletons, inner=structure.inner, short=structure.short
-    )
+    graph = Graph(structure.dims, singletons=structure.singletons, inner=structure.inner, short=structure.short)
 
     def host(name: str) -> Symbol:
         return Symbol(graph.input(name, Rate.HOST), graph)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import descend
 from backends.cpu.test_tile_passes import mixture
-from descend.backends.cpu.flat_span import STRETCH
+from descend.backends.cpu.shuffles import STRETCH
 from descend.backends.cpu.tiling import choose_inner
 
 SHAPES = [(40, 33, 3, 3), (300, 17, 3, 3), (700, 3), (48, 24, 1, 1), (16, 1, 3, 3), (1, 33, 5), (1, 1), (0, 32, 3)]

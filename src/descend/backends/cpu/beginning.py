@@ -1,12 +1,13 @@
 """Rendering of what one tensor computes before a pass, ``tensor_k``: values of its own, of its rows and columns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from descend.backends.cpu.body import Body
 from descend.backends.cpu.context import read_entry
 from descend.backends.cpu.nest import Nest, Place
 from descend.backends.cpu.reductions import JOIN, NOTHING, name_join
-from descend.backends.cpu.slices import Loop, SliceLayout, lay_out, plan_beginning
+from descend.backends.cpu.slices import Loop, SliceLayout, begins_in_tiles, lay_out, plan_beginning
 from descend.backends.cpu.words import LOAD, STORE
 from descend.lang.graph import Node, Rate
 from descend.lang.program import Pass, Program
@@ -23,12 +24,13 @@ def render_beginning(program: Program, step: Pass, work: str) -> str:
         step: the pass.
         work: the type in which coordinates are computed.
     """
-    writer = _Writer(program, step, work, lay_out(program))
+    writer = BeginningWriter(program, step, work, lay_out(program))
     writer.read_known()
+    later = begins_in_tiles(program, step)
     for phase in plan_beginning(program, step):
         for node in phase.scalars:
             writer.compute_scalar(node)
-        for loop in phase.loops:
+        for loop in () if later else phase.loops:
             writer.write_loop(loop)
     for node in step.slots:
         writer.body.write_scalar(node, "%s", program.slots[node])
@@ -42,8 +44,34 @@ def render_beginning(program: Program, step: Pass, work: str) -> str:
     return writer.body.text()
 
 
+@dataclass(frozen=True)
+class Memory:
+    """Where the values of a loop's elements lie: addresses by node, of states by name.
+
+    Args:
+        read: slice values that are known before.
+        kept: values that are written in float64.
+        rounded: values that are written in the work type, for coordinates.
+        states: of this kind of slice, read or written.
+    """
+
+    read: dict[Node, str]
+    kept: dict[Node, str]
+    rounded: dict[Node, str]
+    states: dict[str, str]
+
+
 @dataclass
-class _Writer:
+class BeginningWriter:
+    """Writes the instructions.
+
+    Args:
+        program: the step.
+        step: the pass.
+        work: the type in which coordinates are computed.
+        layout: where slice values lie.
+    """
+
     program: Program
     step: Pass
     work: str
@@ -120,38 +148,16 @@ class _Writer:
         homes = {n: self._locate(n) for n in loop.sums}
         for node in loop.sums:
             self._set_all(homes[node], node)
-        summed = [n for n in loop.nodes if n.op == "reduce"]  # these stand in their buffers already
-        computed = [n for n in loop.nodes if n.op != "reduce"]
-        kept = {n: self.read_entry(self.layout.buffer_column(n)) for n in computed if n in self.layout.buffers}
-        narrow = [n for n in loop.nodes if n in self.layout.narrow]
-        rounded = {n: self.read_entry(self.layout.narrow_column(n)) for n in narrow}
-        used = [*(a for n in computed for a in n.args), *(n.args[0] for n in loop.sums)]
-        read = [a for a in used if a.rate is Rate.SLICE and a not in loop.nodes] + summed
-        bases = {a: self.read_entry(self.layout.buffer_column(a)) for a in dict.fromkeys(read)}
-        states = {n: self.read_entry(self.state_column(n.name)) for n in loop.nodes if n.op == "input"}
-        stored = {name: self.read_entry(self.state_column(name)) for name, _ in loop.stores}
-        kinds = {loop.axes, *(a.axes for a in (*read, *loop.sums))}
+        memory = self.find_memory(loop)
+        kinds = {loop.axes, *(a.axes for a in (*memory.read, *loop.sums))}
         nest, places = self._open_nest(loop.axes, kinds)
         still = [n for n in loop.sums if places[n.axes][1] == "0"]
         totals = {n: (f"%{nest.label}.sum{i}", "double", NOTHING[name_join(n)]) for i, n in enumerate(still)}
         step = nest.open_inner(list(totals.values()))
         at = {kind: nest.step_to(step, place) for kind, place in places.items()}
-        index = at[loop.axes]
-        for node in bases:
-            self.body.operands[node] = self._load(node, bases[node], at[node.axes])
-        for node in loop.nodes:
-            if node in states:
-                self.body.operands[node] = self._read_state(states[node], index)
-            elif node not in bases:
-                self.body.compute(node)
-            if node in kept:
-                self._store(node, kept[node], index)
-            if node in rounded:
-                self._write_work(self._as_double(node), rounded[node], index)
-        for name, node in loop.stores:
-            self._write_work(self._as_double(node), stored[name], index)
+        self.compute_element(loop, memory, at)
         for node in loop.sums:
-            value = self._take_share(node)
+            value = self.take_share(node)
             if node in totals:
                 self._join(node, totals[node][0], value, f"{totals[node][0]}.next")
             else:
@@ -161,6 +167,55 @@ class _Writer:
             self._add(node, homes[node], at[node.axes], total)
         nest.close_outer()
         self.body.operands = outside
+
+    def find_memory(self, loop: Loop) -> Memory:
+        """Append the reading of the addresses that a loop needs."""
+        summed = [n for n in loop.nodes if n.op == "reduce"]  # these stand in their buffers already
+        computed = [n for n in loop.nodes if n.op != "reduce"]
+        used = [*(a for n in computed for a in n.args), *(n.args[0] for n in loop.sums)]
+        read = [a for a in used if a.rate is Rate.SLICE and a not in loop.nodes] + summed
+        states = [*(n.name for n in loop.nodes if n.op == "input"), *(name for name, _ in loop.stores)]
+        buffer, narrow = self.layout.buffer_column, self.layout.narrow_column
+        return Memory(
+            {a: self.find_address(buffer(a), a.axes) for a in dict.fromkeys(read)},
+            {n: self.find_address(buffer(n), n.axes) for n in computed if n in self.layout.buffers},
+            {n: self.find_address(narrow(n), n.axes, self.work) for n in loop.nodes if n in self.layout.narrow},
+            {s: self.find_address(self.state_column(s), loop.axes, self.work) for s in dict.fromkeys(states)},
+        )
+
+    def find_address(self, column: int, axes: frozenset[int], kind: str = "double") -> str:
+        """Append the reading of where slice values begin.
+
+        Args:
+            column: of the address table.
+            axes: along which the values differ.
+            kind: their type.
+        """
+        del axes, kind  # all of them are looped over
+        return self.read_entry(column)
+
+    def compute_element(self, loop: Loop, memory: Memory, at: Mapping[frozenset[int], str]) -> None:
+        """Append the computing of one element's values.
+
+        Args:
+            loop: which.
+            memory: where values lie.
+            at: which element of each kind of slice, by its axes.
+        """
+        index = at[loop.axes]
+        for node, base in memory.read.items():
+            self.body.operands[node] = self._load(node, base, at[node.axes])
+        for node in loop.nodes:
+            if node.op == "input":
+                self.body.operands[node] = self._read_state(memory.states[node.name], index)
+            elif node not in memory.read:
+                self.body.compute(node)
+            if node in memory.kept:
+                self._store(node, memory.kept[node], index)
+            if node in memory.rounded:
+                self._write_work(self._as_double(node), memory.rounded[node], index)
+        for name, node in loop.stores:
+            self._write_work(self._as_double(node), memory.states[name], index)
 
     def _locate(self, node: Node) -> str:
         """Where a sum of slice values is added up."""
@@ -231,7 +286,7 @@ class _Writer:
         self.body.emit(f"{name}.d = fpext {self.work} {name} to double")
         return f"{name}.d"
 
-    def _take_share(self, node: Node) -> str:
+    def take_share(self, node: Node) -> str:
         """Append what one element adds to a sum."""
         value = self.body.operand(node.args[0])
         if node.name != "sumsq":

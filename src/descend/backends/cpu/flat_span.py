@@ -11,15 +11,10 @@ from descend.backends.cpu import template
 from descend.backends.cpu.coordinates import compute_coordinate, name_dtypes, read_keys, read_scalars, store_streams
 from descend.backends.cpu.nest import Nest, Place
 from descend.backends.cpu.reductions import JOIN, NOTHING, add_up, name_join, widen
-from descend.backends.cpu.shuffles import GROUP, Pattern, fill_group
+from descend.backends.cpu.shuffles import GROUP, SPARE, STRETCH, Pattern, fill_group
 from descend.backends.cpu.tile_operands import TileOperands
 from descend.backends.cpu.words import CELL
 from descend.lang.graph import Node, Rate
-
-STRETCH = 1024
-"""Coordinates of a stretch, at most."""
-SPARE = 64
-"""Coordinates behind a stretch that vectors may touch."""
 
 SPAN = """
 define internal void @span_{k}({parameters}ptr noalias nocapture readonly %u, ptr noalias nocapture readonly %s,
@@ -158,7 +153,7 @@ class FlatSpan:
             first = self._find_first(node)
             start, work = self.body.name(), self.storage.work
             self.body.emit(f"{start} = getelementptr {work}, ptr %w{self.tiles.read.index(node)}, i64 {first}")
-            pattern = Pattern(self.layout.list_short(node))
+            pattern = Pattern(self.layout.list_short(node.axes))
             pattern.lay_out(self.body, f"lay{j}", work, start, f"%e{j}", "%count", along=along)
 
     def _find_first(self, node: Node) -> str:
@@ -247,7 +242,7 @@ class FlatSpan:
             place = self._partial(share, node, self._find_first(node))
             target = self.body.name()
             self.body.emit(f"{target} = getelementptr double, ptr %q{share}, i64 {place}")
-            pattern = Pattern(self.layout.list_short(node))
+            pattern = Pattern(self.layout.list_short(node.axes))
             source = f"%d{self.values[_value(node)]}"
             pattern.put_together(self.body, f"put{share}", name_join(node), source, target, "%count")
 

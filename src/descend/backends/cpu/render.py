@@ -20,6 +20,7 @@ from descend.backends.cpu.beginning import render_beginning
 from descend.backends.cpu.body import Body, Storage
 from descend.backends.cpu.float_state import FLOAT_STATE, OWN_STATE
 from descend.backends.cpu.reductions import JOIN, NOTHING, name_join
+from descend.backends.cpu.slices import lay_out
 from descend.backends.cpu.words import declare
 from descend.lang.graph import Rate, walk
 from descend.lang.program import Pass, Program
@@ -83,7 +84,7 @@ def _render_finish(program: Program, step: Pass) -> str:
         sums.append(template.CALL_JOIN.format(name=name, k=step.index, slot=slot))
         if node in program.totals:
             sums.append(template.TOTAL.format(slot=slot, total=program.totals[node]))
-    if program.axes:
+    if program.axes and not lay_out(program).local:
         sums.append(f"  call void @collect_{step.index}(ptr %ctx, i64 %j, i64 %begin, i64 %end)")
     functions = [
         template.JOIN_PARTIALS.format(

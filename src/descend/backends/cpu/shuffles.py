@@ -15,6 +15,10 @@ GROUP = 16
 """Indices along the long axis that are taken together: a whole number of vectors, whatever the short axes."""
 LANES = {"float": 16, "double": 8}
 """Numbers of a vector of 64 bytes; LLVM cuts it up where the processor's are shorter."""
+STRETCH = 1024
+"""Elements that a loop over a stretch has, at most."""
+SPARE = 64
+"""Elements behind a stretch that vectors may touch."""
 SLACK = 4096
 """Bytes behind an array that vectors may touch beyond its last element."""
 

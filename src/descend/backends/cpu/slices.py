@@ -84,15 +84,21 @@ class SliceLayout:
         """Whether each slice that coordinates are reduced to lies within one tile, which then has its final value."""
         return self.short is not None and not self.inner and all(0 in self.along(n.axes) for n in self.taken)
 
-    def list_short(self, node: Node) -> tuple[int, ...]:
-        """For each coordinate behind an index of the innermost loop, which of a value's slices there it lies in."""
+    def list_short(self, axes: frozenset[int], within: frozenset[int] | None = None) -> tuple[int, ...]:
+        """For each element behind an index of the innermost loop, which slice there it lies in.
+
+        Args:
+            axes: along which slices differ.
+            within: along which elements do; None: coordinates.
+        """
         assert self.short is not None
-        kept = {a - self.inner - 1 for a in self.along(node.axes)}
-        places = []
-        for index in itertools.product(*map(range, self.short)):
+        sizes = {self.inner + 1 + k: n for k, n in enumerate(self.short)}
+        own = [a for a in sizes if within is None or a in self.along(within)]
+        kept, places = self.along(axes), []
+        for index in itertools.product(*(range(sizes[a]) for a in own)):
             place = 0
-            for axis, (i, n) in enumerate(zip(index, self.short, strict=True)):
-                place = place * n + i if axis in kept else place
+            for axis, i in zip(own, index, strict=True):
+                place = place * sizes[axis] + i if axis in kept else place
             places.append(place)
         return tuple(places)
 
@@ -189,6 +195,40 @@ def plan_beginning(program: Program, step: Pass) -> list[Phase]:
         kept = [(s, n) for s, n in step.slice_stores if program.step.slice_states[s] == n.axes]
         phases.append(Phase(scalars, tuple(_make_loops(values, sums, kept))))
     return phases
+
+
+def begins_in_tiles(program: Program, step: Pass) -> bool:
+    """Whether slice values before a pass are computed tile by tile, by the threads, rather than tensor by tensor.
+
+    Args:
+        program: the step.
+        step: one of its passes.
+    """
+    layout, phases = lay_out(program), plan_beginning(program, step)
+    loops = [loop for phase in phases for loop in phase.loops]
+    if not (layout.local and step.walks and loops):
+        return False
+    kinds = [loop.axes for loop in loops] + [n.axes for loop in loops for n in loop.sums]
+    written = {name for loop in loops for name, _ in loop.stores}
+    needed = (n for n in list_scalars(program, loops) if n not in program.slots)
+    remembered = [n for n in needed if n.op == "input" and n.name != "size"]  # these may have been written already
+    return (
+        all(0 in layout.along(axes) for axes in kinds)
+        and written == {name for name, _ in step.slice_stores}
+        and not remembered
+    )
+
+
+def list_scalars(program: Program, loops: Iterable[Loop]) -> list[Node]:
+    """Tensor values that loops over slices need, arguments first, with nothing below those that stand in slots.
+
+    Args:
+        program: the step.
+        loops: over slices.
+    """
+    used = [a for loop in loops for n in loop.nodes if n.op != "reduce" for a in n.args if a.rate is Rate.TENSOR]
+    known = frozenset(program.slots) | frozenset(program.columns)
+    return [n for n in walk(used, cut=known) if n.rate is Rate.TENSOR]
 
 
 def _make_loops(values: list[Node], sums: list[Node], kept: list[tuple[str, Node]]) -> Iterator[Loop]:

@@ -6,7 +6,8 @@ from descend.backends.cpu.context import read_entry
 from descend.backends.cpu.flat_span import FlatSpan
 from descend.backends.cpu.reductions import JOIN, NOTHING, name_join
 from descend.backends.cpu.row_span import RowSpan
-from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, lay_out
+from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, begins_in_tiles, lay_out
+from descend.backends.cpu.tile_beginning import render_tile_beginning
 from descend.backends.cpu.tile_operands import TileOperands
 from descend.lang.program import Pass, Program
 
@@ -15,7 +16,12 @@ def render_tiles(program: Program, step: Pass, storage: Storage) -> str:
     """The functions of one pass: its span over a tile, the walk over tiles, and the sums over slices."""
     tiles = TileOperands(program, step, storage, lay_out(program))
     span = FlatSpan(tiles) if tiles.layout.flat else RowSpan(tiles)
-    return "\n".join([span.render(), _render_run(tiles), _render_collect(tiles)])
+    parts = [span.render(), _render_run(tiles)]
+    if begins_in_tiles(program, step):
+        parts.append(render_tile_beginning(program, step, storage.work))
+    if not tiles.layout.local:
+        parts.append(_render_collect(tiles))
+    return "\n".join(parts)
 
 
 def render_functions(program: Program) -> str:
@@ -30,12 +36,14 @@ def render_functions(program: Program) -> str:
 
 def _render_run(tiles: TileOperands) -> str:
     """The walk of one thread over its share of the tiles."""
-    operands = tiles.list_operands()
+    operands, k = tiles.list_operands(), tiles.step.index
+    begun = begins_in_tiles(tiles.program, tiles.step)
     return tile_template.RUN.format(
-        k=tiles.step.index,
+        k=k,
         columns=len(tiles.program.columns),
         slots=len(tiles.program.slots),
         fields=tiles.layout.fields,
+        begin=f"  call void @begin_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %tile)\n" if begun else "",
         operands="".join(text for *_, text in operands),
         call="".join(f"{kind} {name}, " for kind, _, name, _ in operands),
     )

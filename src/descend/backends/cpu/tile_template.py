@@ -91,7 +91,7 @@ RUN = (
     + read_fields("tiles")
     + """  %tile.m = mul i64 %chunk, {fields}
   %tile = getelementptr i64, ptr %tiles, i64 %tile.m
-{operands}
+{begin}{operands}
   call void @span_{k}({call}ptr %u, ptr %s, ptr %o)
 """
     + RUN_TAIL

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from descend.backends.cpu.flat_span import STRETCH
-from descend.backends.cpu.shuffles import GROUP, SLACK
+from descend.backends.cpu.shuffles import GROUP, SLACK, STRETCH
 from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, SliceLayout, lay_out, list_read
 from descend.lang.graph import Rate
 from descend.lang.program import Program
@@ -110,9 +109,9 @@ def _cut(shape: Sequence[int], layout: SliceLayout, height: int, parts: int) -> 
         widths = fields[:, 3] if last in axes else 1
         lengths = count * widths + spare
         at = TILE_HEAD + SHARE_FIELDS * i
-        fields[:, at] = size + np.cumsum(lengths) - lengths
+        fields[:, at] = first * widths if layout.local else size + np.cumsum(lengths) - lengths
         fields[:, at + 1], fields[:, at + 2] = first, count
-        size += int(lengths.sum())
+        size += 0 if layout.local else int(lengths.sum())
     return Tiling(fields, size)
 
 
@@ -146,7 +145,9 @@ class TiledBatch:
                     self.columns[len(layout.axes) + k, j] = at
                     at += -(-size * _count(joined[j], layout.along(node.axes)) // 64) * 64 + spare
                 cuts[j].fields[:, TILE_HEAD::SHARE_FIELDS] *= 8
-                cuts[j].fields[:, TILE_HEAD::SHARE_FIELDS] += at
+                for k, node in enumerate(layout.taken):
+                    home = self.columns[len(layout.axes) + layout.buffers[node], j] if layout.local else at
+                    cuts[j].fields[:, TILE_HEAD + SHARE_FIELDS * k] += home
                 at += 8 * cuts[j].size
             ends, largest = at, max(largest, at)
         self._memory = np.zeros(largest // 8 + 1)

@@ -1,0 +1,157 @@
+"""Rendering of what a tile computes before a pass, ``begin_k``: values of its rows and columns that no other tile has.
+
+Each loop runs over stretches of about a thousand elements: values of smaller slices are laid out for them first, and
+what is added up over such slices is put together afterwards, as a flat span does with coordinates.
+"""
+
+import math
+
+from descend.backends.cpu import tile_template
+from descend.backends.cpu.beginning import BeginningWriter, Memory
+from descend.backends.cpu.body import Body
+from descend.backends.cpu.context import read_fields
+from descend.backends.cpu.nest import Nest
+from descend.backends.cpu.reductions import NOTHING, name_join
+from descend.backends.cpu.shuffles import GROUP, SPARE, STRETCH, Pattern, fill_group
+from descend.backends.cpu.slices import Loop, lay_out, list_scalars, plan_beginning
+from descend.lang.graph import Node, Rate
+from descend.lang.program import Pass, Program
+
+BEGIN = (
+    """
+define internal void @begin_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %tile) noinline {{
+entry:
+"""
+    + read_fields("tensors", "table")
+    + "{text}\n  ret void\n}}\n"
+)
+LOOP = """
+define internal void @{name}({parameters}i64 %n) noinline {{
+entry:
+{text}
+  ret void
+}}
+"""
+
+
+def render_tile_beginning(program: Program, step: Pass, work: str) -> str:
+    """The functions that compute a tile's slice values before a pass.
+
+    Args:
+        program: the step.
+        step: a pass that begins in tiles.
+        work: the type in which coordinates are computed.
+    """
+    writer = _TileWriter(program, step, work, lay_out(program))
+    loops = [loop for phase in plan_beginning(program, step) for loop in phase.loops]
+    writer.read_known()
+    writer.find_tile()
+    for node in list_scalars(program, loops):
+        if node not in program.slots:
+            writer.compute_scalar(node)
+        elif node not in writer.body.operands:  # computed for the whole tensor just before
+            writer.body.read_scalar(node, "%s", program.slots[node])
+    for loop in loops:
+        writer.write_loop(loop)
+    return "".join([*writer.functions, BEGIN.format(k=step.index, text=writer.body.text())])
+
+
+class _TileWriter(BeginningWriter):
+    """Writes a function for each loop, so that its addresses are known to be different ones, and calls them."""
+
+    functions: list[str]
+
+    def find_tile(self) -> None:
+        """Append the reading of which indices along the long axis the tile has."""
+        assert self.layout.short is not None
+        self.functions = []
+        rows = math.prod(self.layout.short[:-1])
+        for at, name in enumerate(("row.from", "row.to")):
+            self.body.lines.append(tile_template.FIELD.format(name=name, at=at, kind="i64").rstrip())
+            self.body.emit(f"%{name}.long = udiv i64 %{name}, {rows}")
+        self.body.emit("%n = sub i64 %row.to.long, %row.from.long")
+
+    def find_address(self, column: int, axes: frozenset[int], kind: str = "double") -> str:
+        """Append the finding of where the tile's slice values begin."""
+        base, name = self.read_entry(column), self.body.name()
+        self.body.emit(f"{name}.m = mul i64 %row.from.long, {self._count_slices(axes)}")
+        self.body.emit(f"{name} = getelementptr {kind}, ptr {base}, i64 {name}.m")
+        return name
+
+    def _count_slices(self, axes: frozenset[int]) -> int:
+        """How many slices there are for each index along the long axis."""
+        return 1 + max(self.layout.list_short(axes))
+
+    def write_loop(self, loop: Loop) -> None:
+        """Append the call of one loop, and its function."""
+        memory = self.find_memory(loop)
+        homes = {n: self.find_address(self.layout.buffer_column(n), n.axes) for n in loop.sums}
+        addresses = [
+            a for part in (memory.read, memory.kept, memory.rounded, memory.states, homes) for a in part.values()
+        ]
+        used = dict.fromkeys(a for n in loop.nodes if n.op != "reduce" for a in n.args)
+        scalars = {n: self.body.operand(n) for n in used if n.rate is not Rate.SLICE and n.op != "const"}
+        kinds = {n: "i1" if n.boolean else "double" for n in scalars}
+        name = f"loop_{self.step.index}_{len(self.functions)}"
+        call = [*(f"ptr {a}" for a in addresses), *(f"{kinds[n]} {x}" for n, x in scalars.items())]
+        self.body.emit(f"call void @{name}({''.join(f'{c}, ' for c in call)}i64 %n)")
+        inside = {a: f"%p{i}" for i, a in enumerate(addresses)}
+        parameters = [f"ptr noalias nocapture {p}" for p in inside.values()]
+        parameters += [f"{kinds[n]} %c{i}" for i, n in enumerate(scalars)]
+        outside, self.body = self.body, Body("double", operands={n: f"%c{i}" for i, n in enumerate(scalars)})
+        parts = (memory.read, memory.kept, memory.rounded, memory.states)
+        self._write_stretches(
+            loop,
+            Memory(*({key: inside[a] for key, a in part.items()} for part in parts)),  # type: ignore[arg-type]
+            {n: inside[a] for n, a in homes.items()},
+        )
+        self.functions.append(
+            LOOP.format(name=name, parameters="".join(f"{p}, " for p in parameters), text=self.body.text())
+        )
+        self.body = outside
+
+    def _write_stretches(self, loop: Loop, memory: Memory, homes: dict[Node, str]) -> None:
+        """Append one loop over the tile's elements, with the tile's addresses."""
+        body, own = self.body, self._count_slices(loop.axes)
+        laid = [n for n in memory.read if n.axes != loop.axes]
+        for i in range(len(laid)):
+            body.emit(f"%e{i} = alloca double, i64 {STRETCH + SPARE}, align 64")
+        for i, (node, home) in enumerate(homes.items()):
+            body.emit(f"%d{i} = alloca double, i64 {STRETCH + SPARE}, align 64")
+            body.emit(f"%h{i} = mul i64 %n, {self._count_slices(node.axes)}")
+            body.emit(f"call void @fill(ptr {home}, double {NOTHING[name_join(node)]}, i64 %h{i})")
+        outer = Nest(body, "stretch", (0,), 0, ["%n"])
+        first, end = outer.open_blocks("0", "%n", STRETCH // own // GROUP * GROUP)
+        body.emit(f"%count = sub i64 {end}, {first}")
+        body.emit(f"%elements = mul i64 %count, {own}")
+
+        def advance(base: str, kind: str, axes: frozenset[int]) -> str:
+            name = body.name()
+            body.emit(f"{name}.m = mul i64 {first}, {self._count_slices(axes)}")
+            body.emit(f"{name} = getelementptr {kind}, ptr {base}, i64 {name}.m")
+            return name
+
+        read = {n: advance(a, "double", n.axes) for n, a in memory.read.items()}
+        here = Memory(
+            read | {n: f"%e{i}" for i, n in enumerate(laid)},
+            {n: advance(a, "double", n.axes) for n, a in memory.kept.items()},
+            {n: advance(a, self.work, n.axes) for n, a in memory.rounded.items()},
+            {s: advance(a, self.work, loop.axes) for s, a in memory.states.items()},
+        )
+        for i, node in enumerate(laid):
+            pattern = Pattern(self.layout.list_short(node.axes, loop.axes))
+            pattern.lay_out(body, f"lay{i}", "double", read[node], f"%e{i}", "%count", along=True)
+        run = Nest(body, "run", (0,), 0, ["%elements"])
+        run.open_outer()
+        index = run.open_inner()
+        self.compute_element(loop, here, dict.fromkeys({loop.axes, *(n.axes for n in memory.read)}, index))
+        for i, node in enumerate(homes):
+            body.emit(f"%d{i}.a = getelementptr inbounds double, ptr %d{i}, i64 {index}")
+            body.emit(f"store double {self.take_share(node)}, ptr %d{i}.a")
+        run.close_inner()
+        for i, (node, home) in enumerate(homes.items()):
+            join = name_join(node)
+            fill_group(body, f"%d{i}", NOTHING[join], "%count", own)
+            pattern = Pattern(self.layout.list_short(node.axes, loop.axes))
+            pattern.put_together(body, f"put{i}", join, f"%d{i}", advance(home, "double", node.axes), "%count")
+        outer.close_outer()
