@@ -7,7 +7,8 @@ from descend.backends.cpu.body import Body
 from descend.backends.cpu.context import read_entry
 from descend.backends.cpu.nest import Nest, Place
 from descend.backends.cpu.reductions import JOIN, NOTHING, name_join
-from descend.backends.cpu.slices import Loop, SliceLayout, begins_in_tiles, lay_out, plan_beginning
+from descend.backends.cpu.slices import Loop, SliceLayout, lay_out, plan_beginning
+from descend.backends.cpu.tile_groups import begins_in_tiles
 from descend.backends.cpu.words import LOAD, STORE
 from descend.lang.graph import Node, Rate
 from descend.lang.program import Pass, Program
@@ -175,24 +176,25 @@ class BeginningWriter:
         used = [*(a for n in computed for a in n.args), *(n.args[0] for n in loop.sums)]
         read = [a for a in used if a.rate is Rate.SLICE and a not in loop.nodes] + summed
         states = [*(n.name for n in loop.nodes if n.op == "input"), *(name for name, _ in loop.stores)]
-        buffer, narrow = self.layout.buffer_column, self.layout.narrow_column
         return Memory(
-            {a: self.find_address(buffer(a), a.axes) for a in dict.fromkeys(read)},
-            {n: self.find_address(buffer(n), n.axes) for n in computed if n in self.layout.buffers},
-            {n: self.find_address(narrow(n), n.axes, self.work) for n in loop.nodes if n in self.layout.narrow},
-            {s: self.find_address(self.state_column(s), loop.axes, self.work) for s in dict.fromkeys(states)},
+            {a: self.find_buffer(a) for a in dict.fromkeys(read)},
+            {n: self.find_buffer(n) for n in computed if n in self.layout.buffers},
+            {n: self.find_narrow(n) for n in loop.nodes if n in self.layout.narrow},
+            {s: self.find_state(s, loop) for s in dict.fromkeys(states)},
         )
 
-    def find_address(self, column: int, axes: frozenset[int], kind: str = "double") -> str:
-        """Append the reading of where slice values begin.
+    def find_buffer(self, node: Node) -> str:
+        """Append the reading of where a slice value lies in float64."""
+        return self.read_entry(self.layout.buffer_column(node))
 
-        Args:
-            column: of the address table.
-            axes: along which the values differ.
-            kind: their type.
-        """
-        del axes, kind  # all of them are looped over
-        return self.read_entry(column)
+    def find_narrow(self, node: Node) -> str:
+        """Append the reading of where a slice value lies in the work type."""
+        return self.read_entry(self.layout.narrow_column(node))
+
+    def find_state(self, name: str, loop: Loop) -> str:
+        """Append the reading of where a state lies that a loop over its kind of slice uses."""
+        assert loop.axes
+        return self.read_entry(self.state_column(name))
 
     def compute_element(self, loop: Loop, memory: Memory, at: Mapping[frozenset[int], str]) -> None:
         """Append the computing of one element's values.

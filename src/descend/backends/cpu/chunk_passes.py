@@ -65,6 +65,7 @@ def _render_run(program: Program, step: Pass, storage: Storage) -> str:
     ]
     return template.RUN.format(
         k=step.index,
+        scratch="",
         chunk=CHUNK,
         addresses="\n".join(addresses),
         pointers="".join(f"ptr %x.{n}, " for n in names) + _pass_start(step),

@@ -12,6 +12,7 @@ from descend.backends.cpu.coordinates import compute_coordinate, name_dtypes, re
 from descend.backends.cpu.nest import Nest, Place
 from descend.backends.cpu.reductions import JOIN, NOTHING, add_up, name_join, widen
 from descend.backends.cpu.shuffles import GROUP, SPARE, STRETCH, Pattern, fill_group
+from descend.backends.cpu.tile_groups import place_scratch
 from descend.backends.cpu.tile_operands import TileOperands
 from descend.backends.cpu.words import CELL
 from descend.lang.graph import Node, Rate
@@ -151,6 +152,11 @@ class FlatSpan:
         for j, node in enumerate(self.laid):
             along = self.inner in self.layout.along(node.axes)
             first = self._find_first(node)
+            if node in place_scratch(self.program)[1]:  # begins with the tile's first slice, not the tensor's
+                name = self.body.name()
+                self.body.emit(f"{name}.m = mul i64 %tile.from, {1 + max(self.layout.list_short(node.axes))}")
+                self.body.emit(f"{name} = sub i64 {first}, {name}.m")
+                first = name
             start, work = self.body.name(), self.storage.work
             self.body.emit(f"{start} = getelementptr {work}, ptr %w{self.tiles.read.index(node)}, i64 {first}")
             pattern = Pattern(self.layout.list_short(node.axes))

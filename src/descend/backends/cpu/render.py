@@ -21,6 +21,7 @@ from descend.backends.cpu.body import Body, Storage
 from descend.backends.cpu.float_state import FLOAT_STATE, OWN_STATE
 from descend.backends.cpu.reductions import JOIN, NOTHING, name_join
 from descend.backends.cpu.slices import lay_out
+from descend.backends.cpu.tile_groups import group_passes
 from descend.backends.cpu.words import declare
 from descend.lang.graph import Rate, walk
 from descend.lang.program import Pass, Program
@@ -36,23 +37,26 @@ def render(program: Program, storage: Storage, machine: str) -> str:
     """
     float_state = FLOAT_STATE.get(machine, OWN_STATE)
     parts = [float_state["declare"], declare(), tile_passes.render_functions(program) if program.axes else ""]
+    followers = {group[0]: group[1:] for group in group_passes(program)}
     for step in program.passes:
         if program.axes:
             parts.append(tile_passes.render_tiles(program, step, storage))
         else:
             parts.append(chunk_passes.render_chunks(program, step, storage))
+        after = followers.get(step.index, ())
         parts += [
-            _render_enter(program, step, storage.work, float_state["remember"]),
-            _render_finish(program, step),
-            (template.STAGE if step.walks else template.IDLE).format(k=step.index, **float_state),
+            _render_enter(program, step, storage.work, float_state["remember"], after),
+            _render_finish(program, step, after),
         ]
+        if step.index in followers:
+            parts.append((template.STAGE if step.walks else template.IDLE).format(k=step.index, **float_state))
     at = program.inputs.index("t") if "t" in program.inputs else None
     advance = "" if at is None else template.ADVANCE
     parts.append(template.COMMIT.format(inputs=len(program.inputs), number=at or 0, advance=advance))
     return "\n".join(parts)
 
 
-def _render_enter(program: Program, step: Pass, work: str, remember: str) -> str:
+def _render_enter(program: Program, step: Pass, work: str, remember: str, after: tuple[int, ...]) -> str:
     rows = Body("double")
     known = frozenset((*program.totals, *program.group_sums))
     for node in walk(step.columns, cut=known):
@@ -67,6 +71,7 @@ def _render_enter(program: Program, step: Pass, work: str, remember: str) -> str
     return template.ENTER.format(
         k=step.index,
         remember=remember,
+        also="".join(template.CALL.format(name="enter", k=k) for k in after),
         rows=rows.text(),
         tensors=render_beginning(program, step, work),
         inputs=len(program.inputs),
@@ -75,7 +80,7 @@ def _render_enter(program: Program, step: Pass, work: str, remember: str) -> str
     )
 
 
-def _render_finish(program: Program, step: Pass) -> str:
+def _render_finish(program: Program, step: Pass, after: tuple[int, ...]) -> str:
     sums, names = [], set()
     for node in (n for n in step.reductions if n.rate is not Rate.SLICE):
         slot = program.slots[node]
@@ -92,4 +97,6 @@ def _render_finish(program: Program, step: Pass) -> str:
         )
         for n in sorted(names)
     ]
-    return template.FINISH.format(k=step.index, slots=len(program.slots), sums="\n".join(sums)) + "".join(functions)
+    also = "".join(template.CALL.format(name="finish", k=k) for k in after)
+    text = template.FINISH.format(k=step.index, slots=len(program.slots), sums="\n".join(sums), also=also)
+    return text + "".join(functions)

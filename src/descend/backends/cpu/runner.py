@@ -14,6 +14,7 @@ from descend.backends.cpu.chunk_passes import CHUNK
 from descend.backends.cpu.context import ADDRESSES, CONTEXT, ROW, SIZE, find_field
 from descend.backends.cpu.gradients import Gradients
 from descend.backends.cpu.render import render
+from descend.backends.cpu.tile_groups import group_passes
 from descend.backends.cpu.tiling import TiledBatch
 from descend.lang.graph import Node
 from descend.lang.program import Program
@@ -57,7 +58,8 @@ class CpuRunner:
         self.batch = batch
         self.kernel = load_kernel(program, batch.params[0].dtype, name)
         void = ctypes.c_void_p
-        self._stages = [self.kernel.function(f"stage_{k}", void) for k in range(self.kernel.passes)]
+        heads = [group[0] for group in group_passes(program)]  # each takes the other passes of its group along
+        self._stages = {k: self.kernel.function(f"stage_{k}", void) for k in heads}
         self._commit = self.kernel.function("commit", void, unlocked=False)
         count = len(batch.params)
         width = 2 if batch.params[0].is_complex() else 1
@@ -170,6 +172,8 @@ class CpuRunner:
         self._context[_FIRST], self._context[_LAST] = 0, len(self.batch.params)
 
     def _run_pass(self, index: int) -> None:
+        if index not in self._stages:
+            return
         if self._launches or not self.batch.program.passes[index].walks:
             self._stages[index](self._address)
             return

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from descend.backends.cpu.context import ADDRESSES
+from descend.backends.cpu.shuffles import GROUP
 from descend.lang.graph import Node, Rate, walk
 from descend.lang.program import Pass, Program
 
@@ -14,6 +15,8 @@ TILE_HEAD = 4
 """Fields of a tile before those of each reduction over slices: first row, row behind the last, first column, width."""
 SHARE_FIELDS = 3
 """Fields of a tile for each reduction: address of its partial values, the first of them, and their number."""
+LOCAL_TILE = 1 << 13
+"""Coordinates of a tile whose slices lie in no other: these then stay in the second cache from pass to pass."""
 MOST_SHORT = 32
 """Coordinates behind an index of the innermost loop, at most, for which shuffles of vectors are written out."""
 
@@ -101,6 +104,12 @@ class SliceLayout:
                 place = place * sizes[axis] + i if axis in kept else place
             places.append(place)
         return tuple(places)
+
+    @property
+    def length(self) -> int:
+        """Indices along the innermost loop's axis that a local tile has."""
+        assert self.short is not None
+        return LOCAL_TILE // math.prod(self.short) // GROUP * GROUP
 
     @property
     def width(self) -> int:
@@ -195,40 +204,6 @@ def plan_beginning(program: Program, step: Pass) -> list[Phase]:
         kept = [(s, n) for s, n in step.slice_stores if program.step.slice_states[s] == n.axes]
         phases.append(Phase(scalars, tuple(_make_loops(values, sums, kept))))
     return phases
-
-
-def begins_in_tiles(program: Program, step: Pass) -> bool:
-    """Whether slice values before a pass are computed tile by tile, by the threads, rather than tensor by tensor.
-
-    Args:
-        program: the step.
-        step: one of its passes.
-    """
-    layout, phases = lay_out(program), plan_beginning(program, step)
-    loops = [loop for phase in phases for loop in phase.loops]
-    if not (layout.local and step.walks and loops):
-        return False
-    kinds = [loop.axes for loop in loops] + [n.axes for loop in loops for n in loop.sums]
-    written = {name for loop in loops for name, _ in loop.stores}
-    needed = (n for n in list_scalars(program, loops) if n not in program.slots)
-    remembered = [n for n in needed if n.op == "input" and n.name != "size"]  # these may have been written already
-    return (
-        all(0 in layout.along(axes) for axes in kinds)
-        and written == {name for name, _ in step.slice_stores}
-        and not remembered
-    )
-
-
-def list_scalars(program: Program, loops: Iterable[Loop]) -> list[Node]:
-    """Tensor values that loops over slices need, arguments first, with nothing below those that stand in slots.
-
-    Args:
-        program: the step.
-        loops: over slices.
-    """
-    used = [a for loop in loops for n in loop.nodes if n.op != "reduce" for a in n.args if a.rate is Rate.TENSOR]
-    known = frozenset(program.slots) | frozenset(program.columns)
-    return [n for n in walk(used, cut=known) if n.rate is Rate.TENSOR]
 
 
 def _make_loops(values: list[Node], sums: list[Node], kept: list[tuple[str, Node]]) -> Iterator[Loop]:

@@ -87,7 +87,7 @@ RUN_HEAD = (
     """
 define void @run_{k}(ptr %ctx, i64 %me, i64 %team) noinline {{
 entry:
-"""
+{scratch}"""
     + read_fields("tensors", "first", "last", "table", "chunk_tensor", "chunk_first", "uniforms", "slots", "partials")
     + """  %from.p = getelementptr i64, ptr %chunk_first, i64 %first
   %from = load i64, ptr %from.p
@@ -187,7 +187,7 @@ tensor.next:
   %j.next = add i64 %j, 1
   br label %tensor.head
 exit:
-  ret void
+{also}  ret void
 }}
 
 define internal void @tensor_{k}(ptr %ctx, i64 %j, i64 %row) {{
@@ -234,7 +234,7 @@ next:
   %j.next = add i64 %j, 1
   br label %head
 exit:
-  ret void
+{also}  ret void
 }}
 """
 )
@@ -315,5 +315,6 @@ done:
 """
 )
 
+CALL = "  call void @{name}_{k}(ptr %ctx)\n"
 IDLE = "define void @stage_{k}(ptr %ctx) {{\n  call void @enter_{k}(ptr %ctx)\n  ret void\n}}"
 """The stage of a pass that touches no memory: no threads are woken for it."""

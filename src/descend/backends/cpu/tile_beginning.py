@@ -13,13 +13,14 @@ from descend.backends.cpu.context import read_fields
 from descend.backends.cpu.nest import Nest
 from descend.backends.cpu.reductions import NOTHING, name_join
 from descend.backends.cpu.shuffles import GROUP, SPARE, STRETCH, Pattern, fill_group
-from descend.backends.cpu.slices import Loop, lay_out, list_scalars, plan_beginning
+from descend.backends.cpu.slices import Loop, lay_out, plan_beginning
+from descend.backends.cpu.tile_groups import list_scalars, place_scratch
 from descend.lang.graph import Node, Rate
 from descend.lang.program import Pass, Program
 
 BEGIN = (
     """
-define internal void @begin_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %tile) noinline {{
+define internal void @begin_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %tile, ptr %scratch) noinline {{
 entry:
 """
     + read_fields("tensors", "table")
@@ -71,9 +72,27 @@ class _TileWriter(BeginningWriter):
             self.body.emit(f"%{name}.long = udiv i64 %{name}, {rows}")
         self.body.emit("%n = sub i64 %row.to.long, %row.from.long")
 
-    def find_address(self, column: int, axes: frozenset[int], kind: str = "double") -> str:
-        """Append the finding of where the tile's slice values begin."""
-        base, name = self.read_entry(column), self.body.name()
+    def find_buffer(self, node: Node) -> str:
+        """Append where the tile's part of a slice value lies in float64."""
+        at = place_scratch(self.program)[0].get(node)
+        return self._find(super().find_buffer(node), node.axes, "double") if at is None else self._find_scratch(at)
+
+    def find_narrow(self, node: Node) -> str:
+        """Append where the tile's part of a slice value lies in the work type."""
+        at = place_scratch(self.program)[1].get(node)
+        return self._find(super().find_narrow(node), node.axes, self.work) if at is None else self._find_scratch(at)
+
+    def find_state(self, name: str, loop: Loop) -> str:
+        """Append where the tile's part of a state lies."""
+        return self._find(super().find_state(name, loop), loop.axes, self.work)
+
+    def _find_scratch(self, at: int) -> str:
+        name = self.body.name()
+        self.body.lines.append(tile_template.SCRATCH.format(name=name.removeprefix("%"), at=at).rstrip())
+        return name
+
+    def _find(self, base: str, axes: frozenset[int], kind: str) -> str:
+        name = self.body.name()
         self.body.emit(f"{name}.m = mul i64 %row.from.long, {self._count_slices(axes)}")
         self.body.emit(f"{name} = getelementptr {kind}, ptr {base}, i64 {name}.m")
         return name
@@ -85,7 +104,7 @@ class _TileWriter(BeginningWriter):
     def write_loop(self, loop: Loop) -> None:
         """Append the call of one loop, and its function."""
         memory = self.find_memory(loop)
-        homes = {n: self.find_address(self.layout.buffer_column(n), n.axes) for n in loop.sums}
+        homes = {n: self.find_buffer(n) for n in loop.sums}
         addresses = [
             a for part in (memory.read, memory.kept, memory.rounded, memory.states, homes) for a in part.values()
         ]

@@ -8,6 +8,7 @@ from descend.backends.cpu.context import ADDRESSES, read_entry
 from descend.backends.cpu.coordinates import list_touched
 from descend.backends.cpu.reductions import NOTHING, name_join
 from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, SliceLayout, list_read
+from descend.backends.cpu.tile_groups import place_scratch
 from descend.lang.graph import Node, Rate
 from descend.lang.program import Pass, Program
 
@@ -48,14 +49,19 @@ class TileOperands:
         for name in self.streams:
             text = read_entry(f"x.{name}", ADDRESSES + self.program.streams.index(name))
             found.append(("ptr", " noalias nocapture", f"%x.{name}", text))
+        wide, narrow, _ = place_scratch(self.program)
         for i, node in enumerate(self.read):
             text = read_entry(f"w{i}", self.layout.narrow_column(node))
+            if node in narrow:
+                text = tile_template.SCRATCH.format(name=f"w{i}", at=narrow[node])
             found.append(("ptr", " noalias nocapture readonly", f"%w{i}", text))
         for i, node in enumerate(self.sliced):
             at = TILE_HEAD + SHARE_FIELDS * self.layout.taken.index(node)
             for offset, (name, kind) in enumerate((("q", "ptr"), ("qfrom", "i64"), ("qrows", "i64"))):
                 attributes = " noalias nocapture" if kind == "ptr" else ""
                 text = field.format(name=f"{name}{i}", at=at + offset, kind=kind)
+                if node in wide and name == "q":
+                    text = tile_template.SCRATCH.format(name=f"q{i}", at=wide[node])
                 found.append((kind, attributes, f"%{name}{i}", text))
         for axis in range(len(self.layout.axes)):
             text = read_entry(f"n{axis}", self.layout.size_column(axis), "i64")

@@ -6,8 +6,9 @@ from descend.backends.cpu.context import read_entry
 from descend.backends.cpu.flat_span import FlatSpan
 from descend.backends.cpu.reductions import JOIN, NOTHING, name_join
 from descend.backends.cpu.row_span import RowSpan
-from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, begins_in_tiles, lay_out
+from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, lay_out
 from descend.backends.cpu.tile_beginning import render_tile_beginning
+from descend.backends.cpu.tile_groups import begins_in_tiles, group_passes, place_scratch
 from descend.backends.cpu.tile_operands import TileOperands
 from descend.lang.program import Pass, Program
 
@@ -16,7 +17,10 @@ def render_tiles(program: Program, step: Pass, storage: Storage) -> str:
     """The functions of one pass: its span over a tile, the walk over tiles, and the sums over slices."""
     tiles = TileOperands(program, step, storage, lay_out(program))
     span = FlatSpan(tiles) if tiles.layout.flat else RowSpan(tiles)
-    parts = [span.render(), _render_run(tiles)]
+    parts = [span.render(), _render_tile(tiles)]
+    group = next((g for g in group_passes(program) if g[0] == step.index), None)
+    if group is not None:
+        parts.append(_render_run(program, group))
     if begins_in_tiles(program, step):
         parts.append(render_tile_beginning(program, step, storage.work))
     if not tiles.layout.local:
@@ -34,16 +38,25 @@ def render_functions(program: Program) -> str:
     return "\n".join([tile_template.FUNCTIONS, *parts])
 
 
-def _render_run(tiles: TileOperands) -> str:
+def _render_run(program: Program, group: tuple[int, ...]) -> str:
     """The walk of one thread over its share of the tiles."""
-    operands, k = tiles.list_operands(), tiles.step.index
-    begun = begins_in_tiles(tiles.program, tiles.step)
+    *_, size = place_scratch(program)
     return tile_template.RUN.format(
+        k=group[0],
+        scratch=f"  %scratch = alloca i8, i64 {size}, align 64\n",
+        columns=len(program.columns),
+        slots=len(program.slots),
+        fields=lay_out(program).fields,
+        tiles="".join(tile_template.CALL.format(k=k) for k in group),
+    )
+
+
+def _render_tile(tiles: TileOperands) -> str:
+    """One pass over one tile."""
+    operands, k = tiles.list_operands(), tiles.step.index
+    return tile_template.TILE.format(
         k=k,
-        columns=len(tiles.program.columns),
-        slots=len(tiles.program.slots),
-        fields=tiles.layout.fields,
-        begin=f"  call void @begin_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %tile)\n" if begun else "",
+        begin=tile_template.BEGIN.format(k=k) if begins_in_tiles(tiles.program, tiles.step) else "",
         operands="".join(text for *_, text in operands),
         call="".join(f"{kind} {name}, " for kind, _, name, _ in operands),
     )

@@ -91,11 +91,25 @@ RUN = (
     + read_fields("tiles")
     + """  %tile.m = mul i64 %chunk, {fields}
   %tile = getelementptr i64, ptr %tiles, i64 %tile.m
-{begin}{operands}
-  call void @span_{k}({call}ptr %u, ptr %s, ptr %o)
-"""
+{tiles}"""
     + RUN_TAIL
 )
+CALL = "  call void @tile_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %o, ptr %tile, ptr %scratch)\n"
+TILE = (
+    """
+define internal void @tile_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %o, ptr %tile, ptr %scratch) {{
+entry:
+"""
+    + read_fields("tensors", "table")
+    + """{begin}{operands}
+  call void @span_{k}({call}ptr %u, ptr %s, ptr %o)
+  ret void
+}}
+"""
+)
+"""One pass over one tile."""
+BEGIN = "  call void @begin_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %tile, ptr %scratch)\n"
+SCRATCH = "  %{name} = getelementptr i8, ptr %scratch, i64 {at}\n"
 
 SPAN = """
 define internal void @span_{k}({parameters}ptr noalias nocapture readonly %u, ptr noalias nocapture readonly %s,

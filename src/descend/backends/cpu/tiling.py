@@ -8,6 +8,7 @@ import numpy as np
 
 from descend.backends.cpu.shuffles import GROUP, SLACK, STRETCH
 from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, SliceLayout, lay_out, list_read
+from descend.backends.cpu.tile_groups import place_scratch
 from descend.lang.graph import Rate
 from descend.lang.program import Program
 
@@ -78,7 +79,7 @@ def cut(shape: Sequence[int], layout: SliceLayout) -> Tiling:
         whole = math.prod(shape[layout.inner or 1 : -1])
         if layout.short and not layout.inner:
             whole *= GROUP
-        height = -(-height // whole) * whole
+        height = layout.length * whole // GROUP if layout.local else -(-height // whole) * whole
     enough = rows * columns // 4 + 2 * sum(_count(shape, layout.along(n.axes)) for n in layout.taken)
     while (made := _cut(shape, layout, height, parts)).size > enough and height < rows:
         height *= 2  # slices that each tile has many of, such as one for each index along all axes but the first
@@ -134,8 +135,9 @@ class TiledBatch:
         cuts = [cut(shape, layout) for shape in joined]
         self.chunks = np.array([len(c.fields) for c in cuts], np.int64)
         self.columns = np.zeros((layout.width, len(shapes)), np.int64)
-        values = [(n, 8, k) for k, n in enumerate(layout.buffers)]
-        values += [(n, width, len(layout.buffers) + k) for k, n in enumerate(layout.narrow)]
+        wide, narrow, _ = place_scratch(program)
+        values = [(n, 8, k) for k, n in enumerate(layout.buffers) if n not in wide]
+        values += [(n, width, len(layout.buffers) + k) for k, n in enumerate(layout.narrow) if n not in narrow]
         ends, largest, spare = 0, 0, SLACK if layout.short else 0
         for first, last in blocks:
             at = 0 if _ends_with_chain(program) else ends

@@ -1,0 +1,107 @@
+"""Which passes go over a tile one after the other, and which slice values need no memory beyond such a group.
+
+Where no slice crosses tiles, its value is known when its tile has ended, not only when its tensor has. The next pass
+may follow at once, with what both read still in the cache.
+"""
+
+import functools
+from collections.abc import Iterable
+
+from descend.backends.cpu.shuffles import GROUP, SPARE
+from descend.backends.cpu.slices import Loop, lay_out, list_read, plan_beginning
+from descend.lang.graph import Node, Rate, walk
+from descend.lang.program import Pass, Program
+
+
+def begins_in_tiles(program: Program, step: Pass) -> bool:
+    """Whether slice values before a pass are computed tile by tile, by the threads, rather than tensor by tensor.
+
+    Args:
+        program: the step.
+        step: one of its passes.
+    """
+    layout, phases = lay_out(program), plan_beginning(program, step)
+    loops = [loop for phase in phases for loop in phase.loops]
+    if not (layout.local and step.walks and loops):
+        return False
+    kinds = [loop.axes for loop in loops] + [n.axes for loop in loops for n in loop.sums]
+    written = {name for loop in loops for name, _ in loop.stores}
+    needed = (n for n in list_scalars(program, loops) if n not in program.slots)
+    remembered = [n for n in needed if n.op == "input" and n.name != "size"]  # these may have been written already
+    return (
+        all(0 in layout.along(axes) for axes in kinds)
+        and written == {name for name, _ in step.slice_stores}
+        and not remembered
+    )
+
+
+def list_scalars(program: Program, loops: Iterable[Loop]) -> list[Node]:
+    """Tensor values that loops over slices need, arguments first, with nothing below those that stand in slots.
+
+    Args:
+        program: the step.
+        loops: over slices.
+    """
+    used = [a for loop in loops for n in loop.nodes if n.op != "reduce" for a in n.args if a.rate is Rate.TENSOR]
+    known = frozenset(program.slots) | frozenset(program.columns)
+    return [n for n in walk(used, cut=known) if n.rate is Rate.TENSOR]
+
+
+@functools.lru_cache(maxsize=512)
+def group_passes(program: Program) -> tuple[tuple[int, ...], ...]:
+    """The passes, those together that go over a tile one after the other.
+
+    A pass follows at once if it begins in tiles and needs no sum over a whole tensor from those before it.
+    """
+    groups: list[list[int]] = []
+    chained = {k: chain[0] for chain in program.chains for k in chain}
+    for step in program.passes:
+        own = groups[-1] if groups else []
+        if own and chained[own[0]] == chained[step.index] and begins_in_tiles(program, step):
+            taken = {n for k in own for n in program.passes[k].reductions if n.rate is not Rate.SLICE}
+            if taken.isdisjoint(_list_needed(step)) and all(program.passes[k].walks for k in own):
+                own.append(step.index)
+                continue
+        groups.append([step.index])
+    return tuple(map(tuple, groups))
+
+
+def _list_needed(step: Pass) -> Iterable[Node]:
+    stores = [n for _, n in (*step.tensor_stores, *step.slice_stores, *step.stores)]
+    taken = [n.args[0] for n in step.reductions]
+    return walk([*step.columns, *step.slots, *step.slices, *stores, *taken, *step.body])
+
+
+@functools.lru_cache(maxsize=512)
+def place_scratch(program: Program) -> tuple[dict[Node, int], dict[Node, int], int]:
+    """Slice values that only one group of passes uses: each thread keeps those of its present tile.
+
+    Returns:
+        Where those in float64 lie in a thread's scratch memory, and those in the work type; and its size, in bytes.
+    """
+    layout, places, size = lay_out(program), ({}, {}), 0
+    if not layout.local:
+        return *places, 0
+    for nodes, place, find in ((layout.buffers, places[0], _list_buffers), (layout.narrow, places[1], _list_narrow)):
+        users = {n: [s for s in program.passes if n in find(program, s)] for n in nodes}
+        for node, steps in users.items():
+            groups = {g for g in group_passes(program) for s in steps if s.index in g}
+            begun = all(begins_in_tiles(program, s) for s in steps if plan_beginning(program, s)[0].loops)
+            if len(groups) == 1 and begun:
+                place[node] = size
+                size += 8 * (layout.length * (1 + max(layout.list_short(node.axes))) + SPARE * GROUP)
+    return *places, size
+
+
+def _list_buffers(program: Program, step: Pass) -> set[Node]:
+    """Slice values that a pass may use in float64."""
+    loops = [loop for phase in plan_beginning(program, step) for loop in phase.loops]
+    used = {a for loop in loops for n in loop.nodes for a in n.args} | {n.args[0] for loop in loops for n in loop.sums}
+    made = {n for loop in loops for n in (*loop.nodes, *loop.sums)}
+    return used | made | {*step.reductions} | {n for _, n in step.slice_stores}
+
+
+def _list_narrow(program: Program, step: Pass) -> set[Node]:
+    """Slice values that a pass may use in the work type."""
+    loops = [loop for phase in plan_beginning(program, step) for loop in phase.loops]
+    return {n for loop in loops for n in loop.nodes} | {*list_read(step)}
