@@ -34,12 +34,8 @@ RULES: dict[str, list[Rewrite]] = {
     "div": [
         lambda g, n: g.const(0) if _is(n.args[0], 0) else None,  # 0 / x = 0
         lambda _, n: n.args[0] if _is(n.args[1], 1) else None,  # x / 1 = x
-        # x / h = x (1/h) for h known before the coordinates, its reciprocal taken once, in float64
-        lambda g, n: (
-            g.apply("mul", n.args[0], g.apply("div", g.const(1), n.args[1]))
-            if n.rate is Rate.COORDINATE and n.args[1].rate < Rate.COORDINATE
-            else None
-        ),
+        # x / h = x (1/h) for h of which there are fewer, its reciprocal taken once, in float64
+        lambda g, n: g.apply("mul", n.args[0], g.apply("div", g.const(1), n.args[1])) if _is_shared(n) else None,
     ],
     # sqrt(x / h) = sqrt(x) / sqrt(h) for h > 0 known on the host, such as a bias correction: v / (1 - b2^t) can leave
     # float32's range where its root does not
@@ -71,6 +67,14 @@ RULES: dict[str, list[Rewrite]] = {
     "minimum": [lambda _, n: n.args[0] if n.args[0] is n.args[1] else None],  # min(x, x) = x
     "maximum": [lambda _, n: n.args[0] if n.args[0] is n.args[1] else None],  # max(x, x) = x
 }
+
+
+def _is_shared(quotient: Node) -> bool:
+    """Whether one divisor belongs to many coordinates or slices."""
+    divisor = quotient.args[1]
+    if quotient.rate is Rate.SLICE:
+        return divisor.rate < Rate.SLICE or divisor.axes < quotient.axes
+    return quotient.rate is Rate.COORDINATE and divisor.rate < Rate.COORDINATE
 
 
 def _split_root(graph: Graph, arg: Node) -> Node | None:

@@ -5,7 +5,7 @@ coordinate becomes one permutation for a vector of them.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from descend.backends.cpu.body import Body
 from descend.backends.cpu.nest import Nest
@@ -51,12 +51,11 @@ class Pattern:
         nest, lanes = Nest(body, label, (0,), 0, [count]), LANES[kind]
         at = nest.open_loop("g", "0", count, GROUP)
         apart = self.slices if along else 0
-        start, end = _step(body, kind, source, at, apart), _step(body, kind, target, at, self.elements)
+        read = _Source(body, kind, _step(body, kind, source, at, apart))
+        end = _step(body, kind, target, at, self.elements)
         for v in range(0, GROUP * self.elements, lanes):
             wanted = [divmod(c, self.elements) for c in range(v, v + lanes)]
-            value = _pick(body, kind, lambda at: _load(body, kind, start, at),
-                          [m * apart + self.places[t] for m, t in wanted])  # fmt: skip
-            _store(body, kind, value, end, v)
+            _store(body, kind, read.pick([m * apart + self.places[t] for m, t in wanted]), end, v)
         nest.close_outer()
 
     def put_together(self, body: Body, label: str, join: str, source: str, target: str, count: str) -> None:
@@ -73,20 +72,18 @@ class Pattern:
         kind, lanes = "double", LANES["double"]
         nest = Nest(body, label, (0,), 0, [count])
         at = nest.open_loop("g", "0", count, GROUP)
-        start, end = _step(body, kind, source, at, self.elements), _step(body, kind, target, at, self.slices)
+        read = _Source(body, kind, _step(body, kind, source, at, self.elements))
+        end = _step(body, kind, target, at, self.slices)
 
         def put(one: str, other: str) -> str:
             name = body.name()
             body.emit(f"{name} = {join_vectors(join, one, other, lanes)}")
             return name
 
-        def read(at: int) -> str:  # of each element that of its slice, if it is the first; others are not picked
-            return functools.reduce(put, [_load(body, kind, start, at + t) for t in self.apart])
-
         for v in range(0, GROUP * self.slices, lanes):
             wanted = [divmod(o, self.slices) for o in range(v, v + lanes)]
-            value = _pick(body, kind, read, [m * self.elements + self.firsts[s] for m, s in wanted])
-            _store(body, kind, put(_load(body, kind, end, v), value), end, v)
+            parts = [read.pick([m * self.elements + self.firsts[s] + t for m, s in wanted]) for t in self.apart]
+            _store(body, kind, put(_load(body, kind, end, v), functools.reduce(put, parts)), end, v)
         nest.close_outer()
 
 
@@ -133,24 +130,35 @@ def _store(body: Body, kind: str, value: str, base: str, at: int) -> None:
     body.emit(f"store {_vector(kind)} {value}, ptr {name}.a, align {4 if kind == 'float' else 8}")
 
 
-def _pick(body: Body, kind: str, read: Callable[[int], str], offsets: Sequence[int]) -> str:
-    """Append the reading of a vector whose elements lie at some offsets, by that of consecutive ones."""
-    lanes, first = LANES[kind], min(offsets)
-    inside = [o - first for o in offsets]
-    value = read(first)
-    if inside == list(range(lanes)):
+class _Source:
+    """Consecutive numbers in memory, read as whole vectors, each once; numbers anywhere are picked from these.
+
+    Loads that begin anywhere cross cache lines, which costs more than one more permutation.
+    """
+
+    def __init__(self, body: Body, kind: str, start: str) -> None:
+        self.body, self.kind, self.start, self.lanes = body, kind, start, LANES[kind]
+        self._vectors: dict[int, str] = {}
+
+    def _read(self, k: int) -> str:
+        if k not in self._vectors:
+            self._vectors[k] = _load(self.body, self.kind, self.start, k * self.lanes)
+        return self._vectors[k]
+
+    def pick(self, offsets: Sequence[int]) -> str:
+        """Append the making of a vector of the numbers at some offsets."""
+        first, *others = sorted({o // self.lanes for o in offsets})
+        value, within = self._read(first), [o % self.lanes for o in offsets]
+        if not others:
+            whole = within == list(range(self.lanes))
+            return value if whole else _shuffle(self.body, self.kind, value, "poison", within)
+        for k in others:
+            mask: list[int | None] = []
+            for lane, (o, at) in enumerate(zip(offsets, within, strict=True)):
+                done = at if k == others[0] else lane  # picked before
+                mask.append(self.lanes + at if o // self.lanes == k else (done if o // self.lanes < k else None))
+            value = _shuffle(self.body, self.kind, value, self._read(k), mask)
         return value
-    if max(inside) < lanes:
-        return _shuffle(body, kind, value, "poison", inside)
-    for k in range(1, max(inside) // lanes + 1):
-        other, mask = read(first + k * lanes), []
-        for lane, o in enumerate(inside):
-            if o // lanes < k:
-                mask.append(o if k == 1 else lane)
-            else:
-                mask.append(lanes + o % lanes if o // lanes == k else None)
-        value = _shuffle(body, kind, value, other, mask)
-    return value
 
 
 def _shuffle(body: Body, kind: str, one: str, other: str, mask: Sequence[int | None]) -> str:
