@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from descend.backends.cpu.body import Body
 from descend.backends.cpu.context import read_entry
 from descend.backends.cpu.nest import Nest, Place
-from descend.backends.cpu.reductions import JOIN, NOTHING, name_join
+from descend.backends.cpu.reductions import NOTHING, join, name_join
 from descend.backends.cpu.slices import Loop, SliceLayout, lay_out, plan_beginning
 from descend.backends.cpu.tile_groups import begins_in_tiles
 from descend.backends.cpu.words import LOAD, STORE
@@ -298,7 +298,7 @@ class BeginningWriter:
         return f"{name}.q"
 
     def _join(self, node: Node, sofar: str, value: str, name: str) -> None:
-        self.body.emit(f"{name} = {JOIN[name_join(node)].format(sofar, value)}")
+        self.body.emit(f"{name} = {join(name_join(node), sofar, value)}")
 
     def _add(self, node: Node, home: str, place: str, value: str) -> None:
         """Append the joining of a value to what lies in memory."""

@@ -10,7 +10,7 @@ import math
 from descend.backends.cpu import template
 from descend.backends.cpu.coordinates import compute_coordinate, name_dtypes, read_keys, read_scalars, store_streams
 from descend.backends.cpu.nest import Nest, Place
-from descend.backends.cpu.reductions import JOIN, NOTHING, add_up, name_join, widen
+from descend.backends.cpu.reductions import NOTHING, add_up, join, name_join, name_partial, partial_kind, widen
 from descend.backends.cpu.shuffles import GROUP, SPARE, STRETCH, Pattern, fill_group
 from descend.backends.cpu.tile_groups import place_scratch
 from descend.backends.cpu.tile_operands import TileOperands
@@ -54,6 +54,15 @@ class FlatSpan:
         self.kept = kept
         self.registers = [(i, n) for i, n in enumerate(self.step.reductions) if n not in kept]
 
+    def _kind(self, node: Node) -> tuple[str, str]:
+        """The type in which a reduction is added up in a register, and its value at first."""
+        if node.name == "nonfinite":
+            return "i32", "0"
+        return partial_kind(node, self.storage.work), NOTHING[name_join(node)]
+
+    def _partial_kind(self, name: str) -> str:
+        return self.storage.work if name == "largest" else "double"
+
     def _differs(self, node: Node) -> bool:
         """Whether a slice value differs within a stretch."""
         return any(a >= self.inner for a in self.layout.along(node.axes))
@@ -64,9 +73,9 @@ class FlatSpan:
         self.tiles.clear_shares(body)
         for i in range(len(self.laid)):
             body.emit(f"%e{i} = alloca {work}, i64 {STRETCH + SPARE}, align 64")
-        for j in range(len(self.values)):
-            body.emit(f"%d{j} = alloca double, i64 {STRETCH + SPARE}, align 64")
-        cells = [(i, n, *_kind(n)) for i, n in self.registers if n.rate is not Rate.SLICE]
+        for (_, _, name), j in self.values.items():
+            body.emit(f"%d{j} = alloca {self._partial_kind(name)}, i64 {STRETCH + SPARE}, align 64")
+        cells = [(i, n, *self._kind(n)) for i, n in self.registers if n.rate is not Rate.SLICE]
         for i, _, kind, nothing in cells:
             body.emit(f"%cell{i} = alloca {kind}")
             body.emit(f"store {kind} {nothing}, ptr %cell{i}")
@@ -180,7 +189,7 @@ class FlatSpan:
             body.emit(f"%sofar{i} = load {kind}, ptr %cell{i}")
         whole = {i for i, *_ in cells}
         sums = [(f"%sum{i}", kind, f"%sofar{i}" if i in whole else nothing)
-                for i, n in self.registers for kind, nothing in [_kind(n)]]  # fmt: skip
+                for i, n in self.registers for kind, nothing in [self._kind(n)]]  # fmt: skip
         loop = Nest(body, "run", (0,), 0, ["%n"])
         loop.open_outer()
         body.emit(f"%i = add i64 {loop.open_inner(sums)}, 0")
@@ -189,10 +198,12 @@ class FlatSpan:
         compute_coordinate(body, self.program, self.step, self.storage, "%y")
         for i, node in self.registers:
             add_up(body, node, i)
-        for (arg, squared, _), j in self.values.items():
-            value = widen(body, arg, f"%d{j}", squared=squared)
-            body.emit(f"%d{j}.a = getelementptr inbounds double, ptr %d{j}, i64 %i")
-            body.emit(f"store double {value}, ptr %d{j}.a")
+        for (arg, squared, name), j in self.values.items():
+            kind = self._partial_kind(name)
+            wide = kind == "double"
+            value = widen(body, arg, f"%d{j}", squared=squared) if wide else body.operand(arg)
+            body.emit(f"%d{j}.a = getelementptr inbounds {kind}, ptr %d{j}, i64 %i")
+            body.emit(f"store {kind} {value}, ptr %d{j}.a")
         store_streams(body, self.program, self.step, self.storage)
         loop.close_inner()
         for i, _, kind, _ in cells:
@@ -201,11 +212,12 @@ class FlatSpan:
     def _put_together(self) -> None:
         """Append the adding of a stretch's values to the tile's partial ones: first those that need them one by one."""
         body = self.body
+        kinds = {j: self._partial_kind(name) for (_, _, name), j in self.values.items()}
         for i, node in self.registers:
             if node.rate is Rate.SLICE:
                 share = self.tiles.sliced.index(node)
                 place = self._partial(share, node, self.outer.locate(self.layout.along(node.axes))[0])
-                self._join(share, node, place, f"%sum{i}")
+                self._join(share, node, place, f"%sum{i}", self._kind(node)[0])
         crossing = [n for n in self.kept if self.inner in self.layout.along(n.axes)]
         if crossing and self.layout.short:
             self._put_together_by_shuffles(crossing)
@@ -219,30 +231,35 @@ class FlatSpan:
             index = nest.open_inner()
             at = nest.step_to(index, source)
             for j in dict.fromkeys(self.values[_value(n)] for n in crossing):
-                body.emit(f"%put{j}.a = getelementptr inbounds double, ptr %d{j}, i64 {at}")
-                body.emit(f"%put{j}.x = load double, ptr %put{j}.a")
+                kind = kinds[j]
+                body.emit(f"%put{j}.a = getelementptr inbounds {kind}, ptr %d{j}, i64 {at}")
+                body.emit(f"%put{j}.x = load {kind}, ptr %put{j}.a")
             for node, place in zip(crossing, places, strict=True):
                 share = self.tiles.sliced.index(node)
-                self._join(share, node, nest.step_to(index, place), f"%put{self.values[_value(node)]}.x")
+                j = self.values[_value(node)]
+                self._join(share, node, nest.step_to(index, place), f"%put{j}.x", kinds[j])
             nest.close_inner()
             nest.close_outer()
-        halved = set()
+        halved: set[int] = set()
         for node in (n for n in self.kept if n not in crossing):
             share, j = self.tiles.sliced.index(node), self.values[_value(node)]
             if j not in halved:
-                body.emit(f"call void @halve_{name_join(node)}(ptr %d{j}, i64 %count, i64 %behind)")
+                own = name_partial(name_join(node), kinds[j])
+                body.emit(f"call void @halve_{own}(ptr %d{j}, i64 %count, i64 %behind)")
                 halved.add(j)
             nest = self._nest(f"last{share}", ("0", "1"))
             place = self._partial(share, node, nest.locate(self.layout.along(node.axes))[0])
-            body.emit(f"%last{share}.a = getelementptr inbounds double, ptr %d{j}, i64 {nest.locate(self.along)[0]}")
-            body.emit(f"%last{share}.x = load double, ptr %last{share}.a")
-            self._join(share, node, place, f"%last{share}.x")
+            kind = kinds[j]
+            body.emit(f"%last{share}.a = getelementptr inbounds {kind}, ptr %d{j}, i64 {nest.locate(self.along)[0]}")
+            body.emit(f"%last{share}.x = load {kind}, ptr %last{share}.a")
+            self._join(share, node, place, f"%last{share}.x", kind)
             nest.close_outer()
 
     def _put_together_by_shuffles(self, crossing: list[Node]) -> None:
         assert self.layout.short is not None
-        for j, join in {self.values[_value(n)]: name_join(n) for n in crossing}.items():
-            fill_group(self.body, f"%d{j}", NOTHING[join], "%count", math.prod(self.layout.short))
+        for j, name in {self.values[_value(n)]: name_join(n) for n in crossing}.items():
+            count, kind = math.prod(self.layout.short), self._partial_kind(name)
+            fill_group(self.body, f"%d{j}", NOTHING[name], "%count", count, kind)
         for node in crossing:
             share = self.tiles.sliced.index(node)
             place = self._partial(share, node, self._find_first(node))
@@ -250,7 +267,9 @@ class FlatSpan:
             self.body.emit(f"{target} = getelementptr double, ptr %q{share}, i64 {place}")
             pattern = Pattern(self.layout.list_short(node.axes))
             source = f"%d{self.values[_value(node)]}"
-            pattern.put_together(self.body, f"put{share}", name_join(node), source, target, "%count")
+            name = name_join(node)
+            kind = self._partial_kind(name)
+            pattern.put_together(self.body, f"put{share}", name, source, target, "%count", kind)
 
     def _partial(self, share: int, node: Node, place: str) -> str:
         """Append where an element's partial value lies among the tile's."""
@@ -260,19 +279,17 @@ class FlatSpan:
         self.body.emit(f"{name} = sub i64 {place}, {name}.m")
         return name
 
-    def _join(self, share: int, node: Node, place: str, value: str) -> None:
+    def _join(self, share: int, node: Node, place: str, value: str, kind: str) -> None:
         name = self.body.name()
+        if kind != "double":
+            self.body.emit(f"{name}.v = fpext {kind} {value} to double")
+            value = f"{name}.v"
         self.body.emit(f"{name}.a = getelementptr inbounds double, ptr %q{share}, i64 {place}")
         self.body.emit(f"{name}.o = load double, ptr {name}.a")
-        self.body.emit(f"{name} = {JOIN[name_join(node)].format(f'{name}.o', value)}")
+        self.body.emit(f"{name} = {join(name_join(node), f'{name}.o', value)}")
         self.body.emit(f"store double {name}, ptr {name}.a")
 
 
 def _value(node: Node) -> tuple[Node, bool, str]:
     """What a reduction takes of a coordinate, whether squared, and how it is put together: one ``%d`` for each."""
     return node.args[0], node.name == "sumsq", name_join(node)
-
-
-def _kind(node: Node) -> tuple[str, str]:
-    """The type in which a reduction is added up in a register, and its value at first."""
-    return ("i32", "0") if node.name == "nonfinite" else ("double", NOTHING[name_join(node)])

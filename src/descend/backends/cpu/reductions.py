@@ -1,13 +1,13 @@
 """How sums and largest values are taken: coordinate by coordinate, then from the partial results of chunks or tiles."""
 
 from descend.backends.cpu.body import Body
-from descend.backends.cpu.words import NON_FINITE
+from descend.backends.cpu.words import NON_FINITE, SUFFIX
 from descend.lang.graph import Node
 
 NOTHING = {"sum": "0.0", "largest": "0xFFF0000000000000"}
 """What a partial result begins with: the sum of nothing, and the largest of nothing, minus infinity."""
-JOIN = {"sum": "fadd double {0}, {1}", "largest": "call double @llvm.maximum.f64(double {0}, double {1})"}
-"""Two partial results put together; a NaN is handed on by both."""
+JOIN = {"sum": "fadd {T} {0}, {1}", "largest": "call nsz {T} @llvm.maximum.{S}({T} {0}, {T} {1})"}
+"""Two partial results put together; a NaN is handed on by both, and the sign of a largest zero is left open."""
 
 
 def name_join(node: Node) -> str:
@@ -15,10 +15,20 @@ def name_join(node: Node) -> str:
     return "largest" if node.name == "largest" else "sum"
 
 
-def join_vectors(name: str, one: str, other: str, lanes: int) -> str:
-    """Two vectors of partial results put together, number by number."""
-    text = JOIN[name].format(one, other).replace("double", f"<{lanes} x double>")
-    return text.replace(".f64", f".v{lanes}f64")
+def partial_kind(node: Node, work: str) -> str:
+    """The type of partial results within a tile or chunk: sums grow, but the largest number is one of those given."""
+    return work if node.name == "largest" else "double"
+
+
+def name_partial(name: str, kind: str) -> str:
+    """What the names of functions over partial results of a type end with."""
+    return name if kind == "double" else f"{name}_{kind}"
+
+
+def join(name: str, one: str, other: str, kind: str = "double", lanes: int = 0) -> str:
+    """Two partial results put together, or two vectors of them, number by number."""
+    suffix, vector = SUFFIX[kind][0], f"<{lanes} x {kind}>"
+    return JOIN[name].format(one, other, T=vector if lanes else kind, S=f"v{lanes}{suffix}" if lanes else suffix)
 
 
 def add_up(body: Body, node: Node, i: int) -> tuple[str, str]:
@@ -32,10 +42,10 @@ def add_up(body: Body, node: Node, i: int) -> tuple[str, str]:
         body.emit(f"%sum{i}.w = zext i1 %sum{i}.n to i32")
         body.emit(f"%sum{i}.next = add i32 %sum{i}, %sum{i}.w")
         return "i32", "0"
-    value = widen(body, node.args[0], f"%sum{i}", squared=node.name == "sumsq")
     if node.name == "largest":
-        body.emit(f"%sum{i}.next = {JOIN['largest'].format(f'%sum{i}', value)}")
-        return "double", NOTHING["largest"]
+        body.emit(f"%sum{i}.next = {join('largest', f'%sum{i}', value, body.kind)}")
+        return body.kind, NOTHING["largest"]
+    value = widen(body, node.args[0], f"%sum{i}", squared=node.name == "sumsq")
     # the one place where order is free, so that the sum vectorises; chunks fix it again
     body.emit(f"%sum{i}.next = fadd reassoc nsz double %sum{i}, {value}")
     return "double", NOTHING["sum"]

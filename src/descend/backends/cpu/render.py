@@ -19,7 +19,7 @@ from descend.backends.cpu import chunk_passes, template, tile_passes
 from descend.backends.cpu.beginning import render_beginning
 from descend.backends.cpu.body import Body, Storage
 from descend.backends.cpu.float_state import FLOAT_STATE, OWN_STATE
-from descend.backends.cpu.reductions import JOIN, NOTHING, name_join
+from descend.backends.cpu.reductions import NOTHING, join, name_join
 from descend.backends.cpu.slices import lay_out
 from descend.backends.cpu.tile_groups import group_passes
 from descend.backends.cpu.words import declare
@@ -36,7 +36,11 @@ def render(program: Program, storage: Storage, machine: str) -> str:
         machine: the processor's family, ``"x86_64"`` or ``"aarch64"``; others keep each thread's own float state.
     """
     float_state = FLOAT_STATE.get(machine, OWN_STATE)
-    parts = [float_state["declare"], declare(), tile_passes.render_functions(program) if program.axes else ""]
+    parts = [
+        float_state["declare"],
+        declare(),
+        tile_passes.render_functions(program, storage.work) if program.axes else "",
+    ]
     followers = {group[0]: group[1:] for group in group_passes(program)}
     for step in program.passes:
         if program.axes:
@@ -93,7 +97,7 @@ def _render_finish(program: Program, step: Pass, after: tuple[int, ...]) -> str:
         sums.append(f"  call void @collect_{step.index}(ptr %ctx, i64 %j, i64 %begin, i64 %end)")
     functions = [
         template.JOIN_PARTIALS.format(
-            name=n, k=step.index, slots=len(program.slots), nothing=NOTHING[n], join=JOIN[n].format("%sum", "%x")
+            name=n, k=step.index, slots=len(program.slots), nothing=NOTHING[n], join=join(n, "%sum", "%x")
         )
         for n in sorted(names)
     ]

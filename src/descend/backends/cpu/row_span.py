@@ -3,8 +3,9 @@
 from descend.backends.cpu import template, tile_template
 from descend.backends.cpu.body import Body
 from descend.backends.cpu.coordinates import compute_coordinate, name_dtypes, read_keys, read_scalars, store_streams
-from descend.backends.cpu.reductions import JOIN, add_up, name_join
+from descend.backends.cpu.reductions import NOTHING, add_up, join, name_join, partial_kind, widen
 from descend.backends.cpu.tile_operands import TileOperands
+from descend.backends.cpu.tiling import WIDEST
 from descend.backends.cpu.words import CELL
 from descend.lang.graph import Node, Rate
 
@@ -20,10 +21,18 @@ class RowSpan:
         self.tiles = tiles
         self.program, self.step, self.storage, self.layout = tiles.program, tiles.step, tiles.storage, tiles.layout
 
+        work, columns = self.storage.work, (tiles.last,)
+        self.tops = {
+            share  # largest numbers of columns that stay in the work type until the tile has ended
+            for share, node in enumerate(tiles.sliced)
+            if partial_kind(node, work) == "float" and self.layout.along(node.axes) == columns
+        }
+
     def render(self) -> str:
         """The formula over the rows and columns of one tile."""
         prologue = read_scalars(self.program, self.step, self.storage)
         self.tiles.clear_shares(prologue)
+        self._open_tops(prologue)
         phis = self._start_indices(prologue)
         row = Body(self.storage.work, operands=dict(prologue.operands), prefix="%r")
         outer = self._find_outer(row)
@@ -63,10 +72,19 @@ class RowSpan:
             ),
             body=body.text(),
             row_end=end.text(),
-            ends="\n".join(
+            ends=self._close_tops()
+            + "\n".join(
                 template.SUM_END[t].format(i=i, slot=self.program.slots[n], x=f"%sum{i}.next") for i, n, t, _ in whole
             ),
         )
+
+    def _open_tops(self, body: Body) -> None:
+        for share in self.tops:
+            body.emit(f"%top{share} = alloca float, i64 {WIDEST}, align 64")
+            body.emit(f"call void @fill_float(ptr %top{share}, float {NOTHING['largest']}, i64 %width)")
+
+    def _close_tops(self) -> str:
+        return "".join(f"  call void @widen(ptr %q{k}, ptr %top{k}, i64 %width)\n" for k in sorted(self.tops))
 
     def _start_indices(self, body: Body) -> list[str]:
         """Append where the first row lies along each axis but the last; returns the phis that count on."""
@@ -138,13 +156,28 @@ class RowSpan:
 
     def _add_to_column(self, body: Body, node: Node, i: int, share: int) -> None:
         """Append one coordinate's share of a sum that lies in memory, one number a column."""
+        if share in self.tops:
+            value, kind = body.operand(node.args[0]), self.storage.work
+            body.emit(f"%qa{i} = getelementptr inbounds {kind}, ptr %top{share}, i64 %i")
+            body.emit(f"%sum{i} = load {kind}, ptr %qa{i}")
+            body.emit(f"%sum{i}.next = {join('largest', f'%sum{i}', value, kind)}")
+            body.emit(f"store {kind} %sum{i}.next, ptr %qa{i}")
+            return
         body.emit(f"%qa{i} = getelementptr inbounds double, ptr %qr{share}, i64 %i")
         body.emit(f"%sum{i} = load double, ptr %qa{i}")
-        add_up(body, node, i)
+        if node.name == "largest":
+            value = widen(body, node.args[0], f"%sum{i}", squared=False)
+            body.emit(f"%sum{i}.next = {join('largest', f'%sum{i}', value)}")
+        else:
+            add_up(body, node, i)
         body.emit(f"store double %sum{i}.next, ptr %qa{i}")
 
     def _add_row(self, body: Body, node: Node, i: int, share: int) -> None:
         """Append the adding of a row's sum to what its slice has so far."""
         body.emit(f"%old{i} = load double, ptr %qr{share}")
-        body.emit(f"%new{i} = {JOIN[name_join(node)].format(f'%old{i}', f'%sum{i}.next')}")
+        value = f"%sum{i}.next"
+        if partial_kind(node, self.storage.work) == "float":
+            body.emit(f"%wide{i} = fpext float {value} to double")
+            value = f"%wide{i}"
+        body.emit(f"%new{i} = {join(name_join(node), f'%old{i}', value)}")
         body.emit(f"store double %new{i}, ptr %qr{share}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from descend.backends.cpu.body import Body
 from descend.backends.cpu.nest import Nest
-from descend.backends.cpu.reductions import join_vectors
+from descend.backends.cpu.reductions import join, name_partial
 
 GROUP = 16
 """Indices along the long axis that are taken together: a whole number of vectors, whatever the short axes."""
@@ -58,56 +58,69 @@ class Pattern:
             _store(body, kind, read.pick([m * apart + self.places[t] for m, t in wanted]), end, v)
         nest.close_outer()
 
-    def put_together(self, body: Body, label: str, join: str, source: str, target: str, count: str) -> None:
+    def put_together(
+        self, body: Body, label: str, name: str, source: str, target: str, count: str, kind: str = "double"
+    ) -> None:
         """Append the joining of all elements of each slice to what it has so far.
 
         Args:
             body: where instructions are appended.
             label: what the names of the loop begin with.
-            join: how two values are put together.
-            source: address of the elements, float64; up to the next whole group they are nothing.
-            target: address of the slice values of the first index.
+            name: how two values are put together.
+            source: address of the elements; up to the next whole group they are nothing.
+            target: address of the slice values of the first index, float64.
             count: how many indices.
+            kind: type of the elements.
         """
-        kind, lanes = "double", LANES["double"]
+        lanes = LANES[kind]
         nest = Nest(body, label, (0,), 0, [count])
         at = nest.open_loop("g", "0", count, GROUP)
         read = _Source(body, kind, _step(body, kind, source, at, self.elements))
-        end = _step(body, kind, target, at, self.slices)
+        end = _step(body, "double", target, at, self.slices)
 
-        def put(one: str, other: str) -> str:
-            name = body.name()
-            body.emit(f"{name} = {join_vectors(join, one, other, lanes)}")
-            return name
+        def put(one: str, other: str, kind: str = kind) -> str:
+            made = body.name()
+            body.emit(f"{made} = {join(name, one, other, kind, lanes)}")
+            return made
 
         for v in range(0, GROUP * self.slices, lanes):
             wanted = [divmod(o, self.slices) for o in range(v, v + lanes)]
             parts = [read.pick([m * self.elements + self.firsts[s] + t for m, s in wanted]) for t in self.apart]
-            _store(body, kind, put(_load(body, kind, end, v), functools.reduce(put, parts)), end, v)
+            value = _widen(body, kind, functools.reduce(put, parts))
+            _store(body, "double", put(_load(body, "double", end, v, lanes), value, "double"), end, v, lanes)
         nest.close_outer()
 
 
-def fill_group(body: Body, name: str, nothing: str, count: str, elements: int) -> None:
+def fill_group(body: Body, name: str, nothing: str, count: str, elements: int, kind: str = "double") -> None:
     """Append the setting of elements behind the last index to nothing, up to the next whole group.
 
     Args:
         body: where instructions are appended.
-        name: address of the elements, float64.
+        name: address of the elements.
         nothing: what they are set to.
         count: how many indices there are.
         elements: of each index.
+        kind: type of the elements.
     """
     made = body.name()
     body.emit(f"{made}.u = add i64 {count}, {GROUP - 1}")
     body.emit(f"{made}.w = and i64 {made}.u, {-GROUP}")
     body.emit(f"{made}.r = sub i64 {made}.w, {count}")
     body.emit(f"{made}.n = mul i64 {made}.r, {elements}")
-    start = _step(body, "double", name, count, elements)
-    body.emit(f"call void @fill(ptr {start}, double {nothing}, i64 {made}.n)")
+    start = _step(body, kind, name, count, elements)
+    body.emit(f"call void @{name_partial('fill', kind)}(ptr {start}, {kind} {nothing}, i64 {made}.n)")
 
 
-def _vector(kind: str) -> str:
-    return f"<{LANES[kind]} x {kind}>"
+def _vector(kind: str, lanes: int = 0) -> str:
+    return f"<{lanes or LANES[kind]} x {kind}>"
+
+
+def _widen(body: Body, kind: str, value: str) -> str:
+    if kind == "double":
+        return value
+    name = body.name()
+    body.emit(f"{name} = fpext {_vector(kind)} {value} to {_vector('double', LANES[kind])}")
+    return name
 
 
 def _step(body: Body, kind: str, base: str, index: str, apart: int) -> str:
@@ -117,17 +130,17 @@ def _step(body: Body, kind: str, base: str, index: str, apart: int) -> str:
     return name
 
 
-def _load(body: Body, kind: str, base: str, at: int) -> str:
+def _load(body: Body, kind: str, base: str, at: int, lanes: int = 0) -> str:
     name = body.name()
     body.emit(f"{name}.a = getelementptr {kind}, ptr {base}, i64 {at}")
-    body.emit(f"{name} = load {_vector(kind)}, ptr {name}.a, align {4 if kind == 'float' else 8}")
+    body.emit(f"{name} = load {_vector(kind, lanes)}, ptr {name}.a, align {4 if kind == 'float' else 8}")
     return name
 
 
-def _store(body: Body, kind: str, value: str, base: str, at: int) -> None:
+def _store(body: Body, kind: str, value: str, base: str, at: int, lanes: int = 0) -> None:
     name = body.name()
     body.emit(f"{name}.a = getelementptr {kind}, ptr {base}, i64 {at}")
-    body.emit(f"store {_vector(kind)} {value}, ptr {name}.a, align {4 if kind == 'float' else 8}")
+    body.emit(f"store {_vector(kind, lanes)} {value}, ptr {name}.a, align {4 if kind == 'float' else 8}")
 
 
 class _Source:

@@ -76,6 +76,10 @@ exit:
 """
 
 SUM_END = {
+    "float": (
+        "  %end{i}.d = fpext float {x} to double\n"
+        "  %end{i} = getelementptr double, ptr %out, i64 {slot}\n  store double %end{i}.d, ptr %end{i}"
+    ),
     "double": "  %end{i} = getelementptr double, ptr %out, i64 {slot}\n  store double {x}, ptr %end{i}",
     "i32": (
         "  %end{i}.d = uitofp i32 {x} to double\n"

@@ -169,8 +169,8 @@ class _TileWriter(BeginningWriter):
             body.emit(f"store double {self.take_share(node)}, ptr %d{i}.a")
         run.close_inner()
         for i, (node, home) in enumerate(homes.items()):
-            join = name_join(node)
-            fill_group(body, f"%d{i}", NOTHING[join], "%count", own)
+            name = name_join(node)
+            fill_group(body, f"%d{i}", NOTHING[name], "%count", own)
             pattern = Pattern(self.layout.list_short(node.axes, loop.axes))
-            pattern.put_together(body, f"put{i}", join, f"%d{i}", advance(home, "double", node.axes), "%count")
+            pattern.put_together(body, f"put{i}", name, f"%d{i}", advance(home, "double", node.axes), "%count")
         outer.close_outer()

@@ -4,7 +4,7 @@ from descend.backends.cpu import tile_template
 from descend.backends.cpu.body import Storage
 from descend.backends.cpu.context import read_entry
 from descend.backends.cpu.flat_span import FlatSpan
-from descend.backends.cpu.reductions import JOIN, NOTHING, name_join
+from descend.backends.cpu.reductions import NOTHING, join, name_join, name_partial, partial_kind
 from descend.backends.cpu.row_span import RowSpan
 from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, lay_out
 from descend.backends.cpu.tile_beginning import render_tile_beginning
@@ -28,14 +28,26 @@ def render_tiles(program: Program, step: Pass, storage: Storage) -> str:
     return "\n".join(parts)
 
 
-def render_functions(program: Program) -> str:
-    """The functions that all passes of a program share."""
+def render_functions(program: Program, work: str) -> str:
+    """The functions that all passes of a program share.
+
+    Args:
+        program: the step.
+        work: the type in which coordinates are computed.
+    """
     layout = lay_out(program)
-    names = sorted({name_join(n) for n in layout.taken})
-    parts = [tile_template.GATHER.format(name=n, join=JOIN[n].format("%x", "%y")) for n in names]
-    if layout.flat:
-        parts += [tile_template.HALVE.format(name=n) for n in names]
-    return "\n".join([tile_template.FUNCTIONS, *parts])
+    kinds = {(name_join(n), kind) for n in layout.taken for kind in ("double", partial_kind(n, work))}
+    parts = [
+        tile_template.FILL.format(suffix="", kind="double"),
+        tile_template.FILL.format(suffix="_float", kind="float"),
+    ]
+    parts.append(tile_template.WIDEN)
+    for name, kind in sorted(kinds):
+        own = name_partial(name, kind)
+        parts.append(tile_template.GATHER.format(name=own, kind=kind, join=join(name, "%x", "%y", kind)))
+        if layout.flat:
+            parts.append(tile_template.HALVE.format(name=own, kind=kind))
+    return "\n".join(parts)
 
 
 def _render_run(program: Program, group: tuple[int, ...]) -> str:

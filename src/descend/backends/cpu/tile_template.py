@@ -6,21 +6,21 @@ A tile is some rows, and of wide matrices some columns, of one tensor; ``templat
 from descend.backends.cpu.context import read_fields
 from descend.backends.cpu.template import RUN_HEAD, RUN_TAIL
 
-FUNCTIONS = """
-define internal void @fill(ptr noalias nocapture %to, double %value, i64 %n) {
+FILL = """
+define internal void @fill{suffix}(ptr noalias nocapture %to, {kind} %value, i64 %n) {{
 entry:
   %some = icmp sgt i64 %n, 0
   br i1 %some, label %loop, label %exit
 loop:
   %i = phi i64 [ 0, %entry ], [ %i.next, %loop ]
-  %a = getelementptr inbounds double, ptr %to, i64 %i
-  store double %value, ptr %a
+  %a = getelementptr inbounds {kind}, ptr %to, i64 %i
+  store {kind} %value, ptr %a
   %i.next = add nuw nsw i64 %i, 1
   %more = icmp ult i64 %i.next, %n
   br i1 %more, label %loop, label %exit
 exit:
   ret void
-}
+}}
 """
 """Sets ``n`` numbers."""
 
@@ -35,18 +35,18 @@ row:
   br i1 %some, label %row.work, label %exit
 row.work:
   %to.m = mul i64 %r, %stride
-  %to.r = getelementptr double, ptr %to, i64 %to.m
+  %to.r = getelementptr {kind}, ptr %to, i64 %to.m
   %from.m = mul i64 %r, %n
-  %from.r = getelementptr double, ptr %from, i64 %from.m
+  %from.r = getelementptr {kind}, ptr %from, i64 %from.m
   br label %loop
 loop:
   %i = phi i64 [ 0, %row.work ], [ %i.next, %loop ]
-  %a = getelementptr inbounds double, ptr %to.r, i64 %i
-  %b = getelementptr inbounds double, ptr %from.r, i64 %i
-  %x = load double, ptr %a
-  %y = load double, ptr %b
+  %a = getelementptr inbounds {kind}, ptr %to.r, i64 %i
+  %b = getelementptr inbounds {kind}, ptr %from.r, i64 %i
+  %x = load {kind}, ptr %a
+  %y = load {kind}, ptr %b
   %z = {join}
-  store double %z, ptr %a
+  store {kind} %z, ptr %a
   %i.next = add nuw nsw i64 %i, 1
   %more = icmp ult i64 %i.next, %n
   br i1 %more, label %loop, label %row.end
@@ -73,7 +73,7 @@ work:
   %rest = sub i64 %left, %half
   %n = mul i64 %rest, %width
   %m = mul i64 %half, %width
-  %upper = getelementptr double, ptr %values, i64 %m
+  %upper = getelementptr {kind}, ptr %values, i64 %m
   call void @gather_{name}(ptr %values, ptr %upper, i64 1, i64 %n, i64 0)
   br label %head
 exit:
@@ -81,6 +81,26 @@ exit:
 }}
 """
 """Puts ``count`` rows of ``width`` values together, into the first of them."""
+
+WIDEN = """
+define internal void @widen(ptr noalias nocapture %to, ptr noalias nocapture readonly %from, i64 %n) {
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [ 0, %entry ], [ %i.next, %loop ]
+  %a = getelementptr inbounds double, ptr %to, i64 %i
+  %b = getelementptr inbounds float, ptr %from, i64 %i
+  %x = load float, ptr %b
+  %y = fpext float %x to double
+  store double %y, ptr %a
+  %i.next = add nuw nsw i64 %i, 1
+  %more = icmp ult i64 %i.next, %n
+  br i1 %more, label %loop, label %exit
+exit:
+  ret void
+}
+"""
+"""Writes ``n`` numbers, at least one, in float64."""
 
 FIELD = """  %{name}.p = getelementptr i64, ptr %tile, i64 {at}
   %{name} = load {kind}, ptr %{name}.p

@@ -62,7 +62,8 @@ def declare() -> str:
         lines += [f"declare {kind} @llvm.{w}.{suffix}({kind}, {kind})" for w in ("minimum", "maximum", "copysign")]
         lines += [f"declare {kind} @{w}{libm}({kind}) #0" for w in ("exp", "log", "tanh", "cos")]
         lines.append(f"declare {kind} @pow{libm}({kind}, {kind}) #0")
-    lines.append("declare <8 x double> @llvm.maximum.v8f64(<8 x double>, <8 x double>)")
+    for vector, suffix in (("<8 x double>", "v8f64"), ("<16 x double>", "v16f64"), ("<16 x float>", "v16f32")):
+        lines.append(f"declare {vector} @llvm.maximum.{suffix}({vector}, {vector})")
     return "\n".join(lines)
 
 
