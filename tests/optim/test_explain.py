@@ -66,6 +66,22 @@ def test_low_precision_and_complex_parameters():
     assert part.bytes_moved == 100 * 7 * 8
 
 
+def test_rows_and_columns_are_state_and_scratch():
+    """States of rows and columns are read and written; what kernels keep of them within a step is counted apart."""
+    a = make((10, 20), (30, 40, 3, 3))
+    ours = descend.Adafactor(a)
+    found = ours.explain()
+    slices, coordinates = 10 + 20 + 2 * 30 * 40 * 3, 200 + 30 * 40 * 9
+    assert found.state_bytes_full == 4 * slices
+    # g; p g; p g and back p
+    assert sum(part.bytes_moved for part in found.parts) == 6 * 4 * coordinates + 2 * 4 * slices
+    assert all(12 * n <= p.scratch_bytes < 1 << 20 for n, p in zip((10 + 20, 0), found.parts, strict=True))
+    assert found.scratch_bytes == sum(part.scratch_bytes for part in found.parts)
+    assert f"{found.scratch_bytes:,} bytes of scratch beside it" in str(found)
+    for other in (descend.Adafactor(make((10, 20)), backend="eager"), descend.AdamW(make((10, 20)))):
+        assert other.explain().scratch_bytes == 0 and "scratch" not in str(other.explain())
+
+
 def test_words():
     a = make((10, 10), (50,))
     ours = descend.SGD(a, lr=0.1, momentum=0.9)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from descend.backends.base import WORK
+from descend.backends.cpu.runner import CpuRunner
 from descend.lang.fold import build_program, fold_zeros, split_options
 from descend.lang.rule import Rule
 from descend.lang.weave import default_structure
@@ -27,7 +28,9 @@ class Part:
         tensors: how many.
         coordinates: how many numbers they hold.
         passes: over memory, a step.
-        bytes_moved: read and written a step.
+        bytes_moved: read and written a step: parameters, gradients and states, in each pass that uses them.
+        scratch_bytes: held beside the states for values of rows and columns within a step; forgotten after it, and
+            not in ``bytes_moved``.
         operations: arithmetic a step.
         state_keys: what is remembered between steps.
     """
@@ -39,6 +42,7 @@ class Part:
     coordinates: int
     passes: int
     bytes_moved: int
+    scratch_bytes: int
     operations: int
     state_keys: tuple[str, ...]
 
@@ -83,7 +87,7 @@ class Explanation:
     Args:
         name: of the optimizer.
         parts: one for each batch.
-        state_bytes: held now.
+        state_bytes: held now, from step to step; scratch is not in it.
         state_bytes_full: held once every parameter has had a gradient.
     """
 
@@ -92,11 +96,18 @@ class Explanation:
     state_bytes: int
     state_bytes_full: int
 
+    @property
+    def scratch_bytes(self) -> int:
+        """Held by the kernels beside the states, for values within one step."""
+        return sum(part.scratch_bytes for part in self.parts)
+
     def __repr__(self) -> str:
         """The same in words."""
         lines = [
             f"{self.name}: {self.state_bytes:,} bytes of state now, {self.state_bytes_full:,} once all have stepped."
         ]
+        if self.scratch_bytes:
+            lines.append(f"  {self.scratch_bytes:,} bytes of scratch beside it, for rows and columns within a step.")
         for part in self.parts:
             states = ", ".join(part.state_keys) or "nothing"
             tensors = f"{part.tensors} {part.dtype} tensor{'s' * (part.tensors > 1)}"
@@ -124,9 +135,10 @@ def explain(optimizer: "Optimizer", plan: "StepPlan") -> Explanation:
         widths = {s: own if s in ("p", "g") else width for s in unit.program.streams}
         moved = sum(sum(step.count_bytes(widths)) for step in unit.program.passes)
         operations = sum(step.operations for step in unit.program.passes) * (2 if first.is_complex() else 1)
-        kept = list(unit.program.declared.values())
-        for s in kept:
+        kept, slices = list(unit.program.declared.values()), 0
+        for letter, s in unit.program.declared.items():
             held = sum(math.prod(state_shape(s, p) or ()) for p in unit.params)
+            slices += held * width if letter in unit.program.slice_states else 0
             full += 8 * len(unit.params) if s.rate == "tensor" else held * width
         parts.append(
             Part(
@@ -136,7 +148,8 @@ def explain(optimizer: "Optimizer", plan: "StepPlan") -> Explanation:
                 len(unit.params),
                 size,
                 sum(step.walks for step in unit.program.passes),
-                moved * size,
+                moved * size + 2 * slices,  # states of rows and columns are read once and written once
+                unit.runner.scratch_bytes if isinstance(unit.runner, CpuRunner) else 0,
                 operations * size,
                 tuple(s.key for s in (*kept, *(optimizer.rule.states[k] for k in unit.program.shared))),
             )

@@ -14,7 +14,7 @@ from descend.backends.cpu.chunk_passes import CHUNK
 from descend.backends.cpu.context import ADDRESSES, CONTEXT, ROW, SIZE, find_field
 from descend.backends.cpu.gradients import Gradients
 from descend.backends.cpu.render import render
-from descend.backends.cpu.tile_groups import group_passes
+from descend.backends.cpu.tile_groups import group_passes, place_scratch
 from descend.backends.cpu.tiling import TiledBatch
 from descend.lang.graph import Node
 from descend.lang.program import Program
@@ -107,6 +107,14 @@ class CpuRunner:
         for field, value in fixed.items():
             self._put(field, value)
         self._put("threads", self._threads)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Memory for values of rows and columns within a step, and their partial sums; the states are not in it."""
+        if self._tiled is None:
+            return 0
+        *_, own = place_scratch(self.batch.program)
+        return self._tiled.bytes + own * max(1, self._threads)
 
     def _put(self, name: str, value: int) -> None:
         self._context[find_field(name)] = value

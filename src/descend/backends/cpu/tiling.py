@@ -153,6 +153,7 @@ class TiledBatch:
                 at += 8 * cuts[j].size
             ends, largest = at, max(largest, at)
         self._memory = np.zeros(largest // 8 + 1)
+        self.bytes = self._memory.nbytes
         self.fields = np.concatenate([c.fields for c in cuts])
         self.fields[:, TILE_HEAD::SHARE_FIELDS] += self._memory.ctypes.data
         self.columns[len(layout.axes) :] += self._memory.ctypes.data
