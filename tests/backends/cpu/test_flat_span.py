@@ -12,7 +12,8 @@ from backends.cpu.test_tile_passes import mixture
 from descend.backends.cpu.shuffles import STRETCH
 from descend.backends.cpu.tiling import choose_inner
 
-SHAPES = [(40, 33, 3, 3), (300, 17, 3, 3), (700, 3), (48, 24, 1, 1), (16, 1, 3, 3), (1, 33, 5), (1, 1), (0, 32, 3)]
+SHAPES = [(40, 33, 3, 3), (300, 17, 3, 3), (700, 3), (48, 24, 1, 1), (16, 1, 3, 3), (1, 33, 5), (1, 1), (0, 32, 3),
+          (9, 17, 7, 7), (21, 16, 5, 4)]  # fmt: skip
 OPTIMIZERS = {
     "adafactor": (descend.Adafactor, {"lr": 0.1}),
     "adafactor, paper": (descend.Adafactor, {"lr": 0.1, "convention": "paper", "beta1": 0.9}),

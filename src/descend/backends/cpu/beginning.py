@@ -8,7 +8,7 @@ from descend.backends.cpu.context import read_entry
 from descend.backends.cpu.nest import Nest, Place
 from descend.backends.cpu.reductions import NOTHING, join, name_join
 from descend.backends.cpu.slices import Loop, SliceLayout, lay_out, plan_beginning
-from descend.backends.cpu.tile_groups import begins_in_tiles
+from descend.backends.cpu.tile_groups import list_begun
 from descend.backends.cpu.words import LOAD, STORE
 from descend.lang.graph import Node, Rate
 from descend.lang.program import Pass, Program
@@ -27,7 +27,7 @@ def render_beginning(program: Program, step: Pass, work: str) -> str:
     """
     writer = BeginningWriter(program, step, work, lay_out(program))
     writer.read_known()
-    later = begins_in_tiles(program, step)
+    later = step.index in list_begun(program)
     for phase in plan_beginning(program, step):
         for node in phase.scalars:
             writer.compute_scalar(node)

@@ -7,32 +7,32 @@ may follow at once, with what both read still in the cache.
 import functools
 from collections.abc import Iterable
 
-from descend.backends.cpu.shuffles import GROUP, SPARE
+from descend.backends.cpu.shuffles import SPARE
 from descend.backends.cpu.slices import Loop, lay_out, list_read, plan_beginning
 from descend.lang.graph import Node, Rate, walk
 from descend.lang.program import Pass, Program
 
 
-def begins_in_tiles(program: Program, step: Pass) -> bool:
-    """Whether slice values before a pass are computed tile by tile, by the threads, rather than tensor by tensor.
+@functools.lru_cache(maxsize=512)
+def list_begun(program: Program) -> frozenset[int]:
+    """The passes before which slice values are computed tile by tile, by the threads, rather than tensor by tensor."""
+    if not program.axes or not lay_out(program).local:
+        return frozenset()
+    return frozenset(step.index for step in program.passes if step.walks and _can_begin(program, step))
 
-    Args:
-        program: the step.
-        step: one of its passes.
-    """
-    layout, phases = lay_out(program), plan_beginning(program, step)
-    loops = [loop for phase in phases for loop in phase.loops]
-    if not (layout.local and step.walks and loops):
-        return False
+
+def _can_begin(program: Program, step: Pass) -> bool:
+    layout, loops = lay_out(program), _list_loops(program, step)
     kinds = [loop.axes for loop in loops] + [n.axes for loop in loops for n in loop.sums]
     written = {name for loop in loops for name, _ in loop.stores}
     needed = (n for n in list_scalars(program, loops) if n not in program.slots)
     remembered = [n for n in needed if n.op == "input" and n.name != "size"]  # these may have been written already
-    return (
-        all(0 in layout.along(axes) for axes in kinds)
-        and written == {name for name, _ in step.slice_stores}
-        and not remembered
-    )
+    own = all(0 in layout.along(axes) for axes in kinds) and written == {name for name, _ in step.slice_stores}
+    return bool(loops) and own and not remembered
+
+
+def _list_loops(program: Program, step: Pass) -> list[Loop]:
+    return [loop for phase in plan_beginning(program, step) for loop in phase.loops]
 
 
 def list_scalars(program: Program, loops: Iterable[Loop]) -> list[Node]:
@@ -57,7 +57,7 @@ def group_passes(program: Program) -> tuple[tuple[int, ...], ...]:
     chained = {k: chain[0] for chain in program.chains for k in chain}
     for step in program.passes:
         own = groups[-1] if groups else []
-        if own and chained[own[0]] == chained[step.index] and begins_in_tiles(program, step):
+        if own and chained[own[0]] == chained[step.index] and step.index in list_begun(program):
             taken = {n for k in own for n in program.passes[k].reductions if n.rate is not Rate.SLICE}
             if taken.isdisjoint(_list_needed(step)) and all(program.passes[k].walks for k in own):
                 own.append(step.index)
@@ -74,28 +74,30 @@ def _list_needed(step: Pass) -> Iterable[Node]:
 
 @functools.lru_cache(maxsize=512)
 def place_scratch(program: Program) -> tuple[dict[Node, int], dict[Node, int], int]:
-    """Slice values that only one group of passes uses: each thread keeps those of its present tile.
+    """Slice values that only one group of passes uses: each thread keeps those of its present tile, on its stack.
 
     Returns:
         Where those in float64 lie in a thread's scratch memory, and those in the work type; and its size, in bytes.
     """
-    layout, places, size = lay_out(program), ({}, {}), 0
+    layout, ends = lay_out(program), dict[tuple[int, ...], int]()
+    places: tuple[dict[Node, int], dict[Node, int]] = {}, {}
     if not layout.local:
         return *places, 0
     for nodes, place, find in ((layout.buffers, places[0], _list_buffers), (layout.narrow, places[1], _list_narrow)):
         users = {n: [s for s in program.passes if n in find(program, s)] for n in nodes}
         for node, steps in users.items():
             groups = {g for g in group_passes(program) for s in steps if s.index in g}
-            begun = all(begins_in_tiles(program, s) for s in steps if plan_beginning(program, s)[0].loops)
+            begun = all(s.index in list_begun(program) for s in steps if _list_loops(program, s))
             if len(groups) == 1 and begun:
-                place[node] = size
-                size += 8 * (layout.length * (1 + max(layout.list_short(node.axes))) + SPARE * GROUP)
-    return *places, size
+                (group,) = groups
+                place[node] = ends.get(group, 0)
+                ends[group] = place[node] + 8 * (layout.length * (1 + max(layout.list_short(node.axes))) + SPARE)
+    return *places, max(ends.values(), default=0)
 
 
 def _list_buffers(program: Program, step: Pass) -> set[Node]:
     """Slice values that a pass may use in float64."""
-    loops = [loop for phase in plan_beginning(program, step) for loop in phase.loops]
+    loops = _list_loops(program, step)
     used = {a for loop in loops for n in loop.nodes for a in n.args} | {n.args[0] for loop in loops for n in loop.sums}
     made = {n for loop in loops for n in (*loop.nodes, *loop.sums)}
     return used | made | {*step.reductions} | {n for _, n in step.slice_stores}
@@ -103,5 +105,5 @@ def _list_buffers(program: Program, step: Pass) -> set[Node]:
 
 def _list_narrow(program: Program, step: Pass) -> set[Node]:
     """Slice values that a pass may use in the work type."""
-    loops = [loop for phase in plan_beginning(program, step) for loop in phase.loops]
+    loops = _list_loops(program, step)
     return {n for loop in loops for n in loop.nodes} | {*list_read(step)}

@@ -8,7 +8,7 @@ from descend.backends.cpu.reductions import NOTHING, join, name_join, name_parti
 from descend.backends.cpu.row_span import RowSpan
 from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, lay_out
 from descend.backends.cpu.tile_beginning import render_tile_beginning
-from descend.backends.cpu.tile_groups import begins_in_tiles, group_passes, place_scratch
+from descend.backends.cpu.tile_groups import group_passes, list_begun, place_scratch
 from descend.backends.cpu.tile_operands import TileOperands
 from descend.lang.program import Pass, Program
 
@@ -21,7 +21,7 @@ def render_tiles(program: Program, step: Pass, storage: Storage) -> str:
     group = next((g for g in group_passes(program) if g[0] == step.index), None)
     if group is not None:
         parts.append(_render_run(program, group))
-    if begins_in_tiles(program, step):
+    if step.index in list_begun(program):
         parts.append(render_tile_beginning(program, step, storage.work))
     if not tiles.layout.local:
         parts.append(_render_collect(tiles))
@@ -68,7 +68,7 @@ def _render_tile(tiles: TileOperands) -> str:
     operands, k = tiles.list_operands(), tiles.step.index
     return tile_template.TILE.format(
         k=k,
-        begin=tile_template.BEGIN.format(k=k) if begins_in_tiles(tiles.program, tiles.step) else "",
+        begin=tile_template.BEGIN.format(k=k) if k in list_begun(tiles.program) else "",
         operands="".join(text for *_, text in operands),
         call="".join(f"{kind} {name}, " for kind, _, name, _ in operands),
     )
