@@ -180,7 +180,7 @@ class BeginningWriter:
             {a: self.find_buffer(a) for a in dict.fromkeys(read)},
             {n: self.find_buffer(n) for n in computed if n in self.layout.buffers},
             {n: self.find_narrow(n) for n in loop.nodes if n in self.layout.narrow},
-            {s: self.find_state(s, loop) for s in dict.fromkeys(states)},
+            {s: self.find_state(s) for s in dict.fromkeys(states)},
         )
 
     def find_buffer(self, node: Node) -> str:
@@ -191,9 +191,8 @@ class BeginningWriter:
         """Append the reading of where a slice value lies in the work type."""
         return self.read_entry(self.layout.narrow_column(node))
 
-    def find_state(self, name: str, loop: Loop) -> str:
-        """Append the reading of where a state lies that a loop over its kind of slice uses."""
-        assert loop.axes
+    def find_state(self, name: str) -> str:
+        """Append the reading of where a state lies."""
         return self.read_entry(self.state_column(name))
 
     def compute_element(self, loop: Loop, memory: Memory, at: Mapping[frozenset[int], str]) -> None:

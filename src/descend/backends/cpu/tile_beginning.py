@@ -5,6 +5,7 @@ what is added up over such slices is put together afterwards, as a flat span doe
 """
 
 import math
+from dataclasses import dataclass, field
 
 from descend.backends.cpu import tile_template
 from descend.backends.cpu.beginning import BeginningWriter, Memory
@@ -57,15 +58,15 @@ def render_tile_beginning(program: Program, step: Pass, work: str) -> str:
     return "".join([*writer.functions, BEGIN.format(k=step.index, text=writer.body.text())])
 
 
+@dataclass
 class _TileWriter(BeginningWriter):
     """Writes a function for each loop, so that its addresses are known to be different ones, and calls them."""
 
-    functions: list[str]
+    functions: list[str] = field(default_factory=list)
 
     def find_tile(self) -> None:
         """Append the reading of which indices along the long axis the tile has."""
         assert self.layout.short is not None
-        self.functions = []
         rows = math.prod(self.layout.short[:-1])
         for at, name in enumerate(("row.from", "row.to")):
             self.body.lines.append(tile_template.FIELD.format(name=name, at=at, kind="i64").rstrip())
@@ -82,9 +83,9 @@ class _TileWriter(BeginningWriter):
         at = place_scratch(self.program)[1].get(node)
         return self._find(super().find_narrow(node), node.axes, self.work) if at is None else self._find_scratch(at)
 
-    def find_state(self, name: str, loop: Loop) -> str:
+    def find_state(self, name: str) -> str:
         """Append where the tile's part of a state lies."""
-        return self._find(super().find_state(name, loop), loop.axes, self.work)
+        return self._find(super().find_state(name), self.program.step.slice_states[name], self.work)
 
     def _find_scratch(self, at: int) -> str:
         name = self.body.name()
