@@ -6,8 +6,8 @@ from descend.lang.graph import Node
 
 NOTHING = {"sum": "0.0", "largest": "0xFFF0000000000000"}
 """What a partial result begins with: the sum of nothing, and the largest of nothing, minus infinity."""
-JOIN = {"sum": "fadd {T} {0}, {1}", "largest": "call nsz {T} @llvm.maximum.{S}({T} {0}, {T} {1})"}
-"""Two partial results put together; a NaN is handed on by both, and the sign of a largest zero is left open."""
+JOIN = {"sum": "fadd {T} {0}, {1}", "largest": "call {T} @llvm.maximum.{S}({T} {0}, {T} {1})"}
+"""Two partial results put together; a NaN is handed on by both."""
 
 
 def name_join(node: Node) -> str:
