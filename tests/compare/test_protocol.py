@@ -16,31 +16,31 @@ def runs(table):
 def test_search_tries_every_rate_with_every_seed_and_final_uses_fresh_seeds():
     plan = plan_search(protocol(), ADAM)
     assert {(t.lr, t.seed) for t in plan} == {(0.1, 0), (0.1, 1), (0.3, 0), (0.3, 1)}
-    final = plan_final(protocol(), ADAM, 0.3)
+    final = plan_final(protocol(), ADAM, record(lr=0.3))
     assert {t.lr for t in final} == {0.3}
     assert not {t.seed for t in plan} & {t.seed for t in final}
 
 
 def test_the_best_mean_metric_wins_not_the_best_single_run():
-    assert choose(CLOUDS.score, runs({0.1: ((0.9, 1), (0.9, 1)), 0.3: ((1.0, 1), (0.7, 1))})) == 0.1
+    assert choose(CLOUDS.score, runs({0.1: ((0.9, 1), (0.9, 1)), 0.3: ((1.0, 1), (0.7, 1))}))["lr"] == 0.1
 
 
 def test_ties_go_to_the_lower_loss_then_to_the_smaller_rate():
-    assert choose(CLOUDS.score, runs({0.1: ((0.9, 0.5), (0.9, 0.5)), 0.3: ((0.9, 0.4), (0.9, 0.4))})) == 0.3
-    assert choose(CLOUDS.score, runs({0.3: ((0.9, 0.5), (0.9, 0.5)), 0.1: ((0.9, 0.5), (0.9, 0.5))})) == 0.1
+    assert choose(CLOUDS.score, runs({0.1: ((0.9, 0.5), (0.9, 0.5)), 0.3: ((0.9, 0.4), (0.9, 0.4))}))["lr"] == 0.3
+    assert choose(CLOUDS.score, runs({0.3: ((0.9, 0.5), (0.9, 0.5)), 0.1: ((0.9, 0.5), (0.9, 0.5))}))["lr"] == 0.1
 
 
 def test_where_lower_is_better_the_lowest_is_chosen():
     from dataclasses import replace
 
     assert (
-        choose(replace(CLOUDS, metric=None).score, runs({0.1: ((0.9, 1), (0.9, 1)), 0.3: ((0.2, 1), (0.2, 1))})) == 0.3
+        choose(replace(CLOUDS, metric=None).score, runs({0.1: ((0.9, 1), (0.9, 1)), 0.3: ((0.2, 1), (0.2, 1))}))["lr"] == 0.3
     )
 
 
 def test_a_tie_goes_against_a_rate_that_diverged():
     records = [record(lr=0.1, metric=0.3, loss=0.1, diverged=True), record(lr=0.3, metric=0.3, loss=5.0)]
-    assert choose(CLOUDS.score, records) == 0.3
+    assert choose(CLOUDS.score, records)["lr"] == 0.3
 
 
 def test_missing_is_what_no_record_answers():

@@ -28,7 +28,7 @@ def test_runs_come_back_as_they_went_in_one_a_line(tmp_path):
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["seed"] for line in lines] == [0, 1, 2]
     assert len(lines[0].pop("crc")) == 8
-    assert lines[0] == {"schema": 2, "protocol": protocol().digest, **record(seed=0)}
+    assert lines[0] == {"schema": 3, "protocol": protocol().digest, **record(seed=0)}
     assert seeds(tmp_path) == [0, 1, 2]
 
 
@@ -55,8 +55,8 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path, damage):
 
 def test_another_layout_is_refused(tmp_path):
     path = fill(tmp_path, 1)
-    path.write_text(path.read_text().replace('"schema":2', '"schema":9'))
-    with pytest.raises(RecordError, match="another layout: got 9; allowed: 2"):
+    path.write_text(path.read_text().replace('"schema":3', '"schema":9'))
+    with pytest.raises(RecordError, match="another layout: got 9; allowed: 2 or 3"):
         seeds(tmp_path)
 
 

@@ -11,16 +11,16 @@ def trials(comparison):
 def test_there_is_a_cell_for_every_rate_that_was_tried(trials, comparison):
     result = comparison["clouds"]
     tried = {(row, lr) for row, contender in enumerate(result.contenders) for lr in contender.lrs}
-    assert {(cell.row, trials.rates[cell.column]) for cell in trials.cells} == tried
+    assert {(cell.row, cell.lr) for cell in trials.cells} == tried
     for cell in trials.cells:
-        runs = result.runs(result.contenders[cell.row].name, "search", trials.rates[cell.column])
+        runs = result.runs(result.contenders[cell.row].name, "search", cell.lr)
         assert cell.place == pytest.approx(1 - sum(r["validation_metric"] for r in runs) / len(runs))
         assert (cell.runs, cell.diverged) == (2, sum(r["diverged"] for r in runs))
 
 
 def test_one_cell_a_row_is_chosen(trials, comparison):
     rates = {row.title: row.lr for row in comparison["clouds"].rows}
-    assert {trials.titles[c.row]: trials.rates[c.column] for c in trials.cells if c.chosen} == rates
+    assert {trials.titles[c.row]: c.lr for c in trials.cells if c.chosen} == rates
 
 
 def test_the_picture_has_the_cells_and_frames(trials):
@@ -32,7 +32,7 @@ def test_the_picture_has_the_cells_and_frames(trials):
 
 def test_the_table_has_a_column_a_rate(trials):
     head, rows = trials.tabulate()
-    assert len(head) == 1 + len(trials.rates) == len(rows[0]) and [row[0] for row in rows] == list(trials.titles)
+    assert len(head) == 1 + len(trials.columns) == len(rows[0]) and [row[0] for row in rows] == list(trials.titles)
 
 
 def test_diverged_trials_are_marked_and_told(comparison):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from descend.compare import Comparison, TaskResult
 from descend.draw.charts import Chart, chart_curves, chart_sensitivity
@@ -109,6 +110,7 @@ def _draw_curve(axes: Axes, chart: Chart, curve: Curve) -> None:
     style, kind = look(curve.index), "group" if chart.legend else "series"
     gid = f"{kind}-{curve.index}"
     mean, low, high = chart.axis.clip(curve.mean), chart.axis.clip(curve.low), chart.axis.clip(curve.high)
+    pruned = curve.pruned or [False] * len(mean)
     if chart.joined:
         axes.fill_between(
             curve.x,
@@ -122,18 +124,22 @@ def _draw_curve(axes: Axes, chart: Chart, curve: Curve) -> None:
             zorder=1.5,
         )
     else:
-        axes.plot([curve.x[0]] * 2, [low[0], high[0]], color=style.color, linewidth=1.2, alpha=0.6, gid=f"{gid}-bar")
-        axes.plot(
-            [curve.x_low[0], curve.x_high[0]], mean * 2, color=style.color, linewidth=1.2, alpha=0.6, gid=f"{gid}-width"
-        )
+        bars = [(x, y) for x, *ends in zip(curve.x, low, high, strict=True) for y in (*ends, math.nan)]
+        axes.plot(*_columns(bars), color=style.color, linewidth=1.2, alpha=0.6, gid=f"{gid}-bar")
+        if curve.x_low:
+            ends = [curve.x_low[0], curve.x_high[0]]
+            axes.plot(ends, mean * 2, color=style.color, linewidth=1.2, alpha=0.6, gid=f"{gid}-width")
+        few = [(x, y) for x, y, gone in zip(curve.x, mean, pruned, strict=True) if gone]
+        faint: dict[str, Any] = {"linestyle": "none", "fillstyle": "none", "markersize": 3.5, "alpha": 0.7}
+        axes.plot(*_columns(few), color=style.color, marker=style.marker, gid=f"{gid}-pruned", **faint)
+    shown = [(x, y) for x, y, gone in zip(curve.x, mean, pruned, strict=True) if chart.joined or not gone]
     axes.plot(
-        curve.x,
-        mean,
+        *_columns(shown),
         color=style.color,
         drawstyle="steps-post" if chart.stepped else "default",
         linestyle=style.dash if chart.joined else "none",
         marker=style.marker if chart.markers else None,
-        markersize=4.5 if chart.joined else 8,
+        markersize=8 if curve.x_low else 4.5,
         label=curve.title,
         gid=f"{gid}-line",
     )
