@@ -71,24 +71,20 @@ def compare(
         tasks: names, ``"file.py:object"``, or :class:`descend.tasks.Task` objects.
         optimizers: names (``"adam"``, ``"sgd-momentum"``), optimizer classes or ``Contender`` objects; the
             nine of :mod:`descend.compare.search` by default, without those that do not serve a task's sparse gradients.
-        seeds: final runs of each contender, from 1; with fewer than 5 no verdict is given.
-        search_seeds: runs of each trial, from 1.
+        seeds, search_seeds: final runs of each contender, no verdict below 5; and runs of each trial; from 1.
         search: where trials come from: ``"grid"``, each contender's grid of learning rates; ``"tpe"`` or ``"random"``,
             Optuna's samplers, over the range of the grid.
         trials: settings of each contender, from 1; on a grid 7 by default and at most, with a sampler 20 by default.
         tune: what a sampler chooses beside the learning rate, for each contender that has it: names from the table of
-            :mod:`descend.compare.search` (``["weight_decay", "betas"]``), or names with ranges as :func:`tune` takes
-            them (``{"weight_decay": (1e-5, 0.1)}``).
-        pruning: with a sampler, end a run early once it is worse than the median of the earlier trials of the same
-            contender and seed at the same update.
+            :mod:`descend.compare.search` (``["weight_decay", "betas"]``), or names with ranges as :func:`tune` takes.
+        pruning: with a sampler, end a run that is worse than the median of the contender's earlier ones at that update.
         steps: updates a run, where another budget than the task's is wanted.
-        lrs: learning rates to try in place of an optimizer's own, for each name; on a grid all must have equally many,
-            with a sampler the first and the last are the ends of the range.
+        lrs: learning rates to try in place of an optimizer's own, for each name, equally many for all; with a sampler
+            the ends of the range.
         vary: values of schedule, warmup, batch_size, clip or any option of the optimizers; each optimizer takes part
             once with each combination: ``{"schedule": ["constant", "cosine"]}``.
         baseline: name of the contender that all others are compared with, beside the best.
-        out: folder for the records, one subfolder a task; started again with the same settings it
-            continues. In memory by default.
+        out: folder for the records, one subfolder a task, in which the same settings continue; in memory by default.
         workers: one-thread processes side by side, this one among them where replicas train together; 0 trains all
             in this process, as happens to tasks and classes of a notebook or main script, which cannot travel.
         on: ``"here"``, or ``"ray"`` for a Ray cluster: the one that this process is connected to, that of the variable
@@ -105,8 +101,8 @@ def compare(
         MissingExtraError: Ray or a sampler is asked for and not installed.
     """
     settings = Settings(seeds=seeds, search_seeds=search_seeds, search=search, trials=trials, tune=tune,
-                        pruning=pruning, steps=steps, lrs=lrs or {}, vary=vary or {}, baseline=baseline, out=out,
-                        workers=workers, on=on, together=together)  # fmt: skip
+                        pruning=pruning, steps=steps, lrs=lrs or {}, vary=vary or {}, baseline=baseline,
+                        out=out, workers=workers, on=on, together=together)  # fmt: skip
     with Campaign(tasks, optimizers, settings) as campaign:
         campaign.run(progress)
         return campaign.comparison()

@@ -1,4 +1,4 @@
-"""All trials of a search as a heat map: optimizer times learning rate, or times trial where a sampler gave the rates."""
+"""All trials of a search as a heat map: optimizer times learning rate, or trial where a sampler gave the rates."""
 
 from __future__ import annotations
 
