@@ -34,7 +34,8 @@ def test_where_lower_is_better_the_lowest_is_chosen():
     from dataclasses import replace
 
     assert (
-        choose(replace(CLOUDS, metric=None).score, runs({0.1: ((0.9, 1), (0.9, 1)), 0.3: ((0.2, 1), (0.2, 1))}))["lr"] == 0.3
+        choose(replace(CLOUDS, metric=None).score, runs({0.1: ((0.9, 1), (0.9, 1)), 0.3: ((0.2, 1), (0.2, 1))}))["lr"]
+        == 0.3
     )
 
 

@@ -64,33 +64,30 @@ def compare(
 ) -> Comparison:
     """Compare optimizers on tasks: equal trials, seeds, data order and budget for each.
 
-    Every contender is trained with equally many settings and the search seeds; the settings are chosen on the
-    validation part; then it is trained with these and fresh seeds, and only these runs are measured on the test part.
+    Every contender is trained with equally many settings and the search seeds; the best on the validation part are
+    trained with fresh seeds, and only these runs are measured on the test part.
 
     Args:
         tasks: names, ``"file.py:object"``, or :class:`descend.tasks.Task` objects.
         optimizers: names (``"adam"``, ``"sgd-momentum"``), optimizer classes or ``Contender`` objects; the
             nine of :mod:`descend.compare.search` by default, without those that do not serve a task's sparse gradients.
-        seeds, search_seeds: final runs of each contender, no verdict below 5; and runs of each trial; from 1.
-        search: where trials come from: ``"grid"``, each contender's grid of learning rates; ``"tpe"`` or ``"random"``,
-            Optuna's samplers, over the range of the grid.
+        seeds: final runs of each contender, from 1; with fewer than 5 no verdict is given.
+        search_seeds: runs of each trial, from 1.
+        search: ``"grid"``, each contender's learning rates, or ``"tpe"`` or ``"random"``, Optuna's samplers between them.
         trials: settings of each contender, from 1; on a grid 7 by default and at most, with a sampler 20 by default.
         tune: what a sampler chooses beside the learning rate, for each contender that has it: names from the table of
             :mod:`descend.compare.search` (``["weight_decay", "betas"]``), or names with ranges as :func:`tune` takes.
         pruning: with a sampler, end a run that is worse than the median of the contender's earlier ones at that update.
         steps: updates a run, where another budget than the task's is wanted.
-        lrs: learning rates to try in place of an optimizer's own, for each name, equally many for all; with a sampler
-            the ends of the range.
-        vary: values of schedule, warmup, batch_size, clip or any option of the optimizers; each optimizer takes part
-            once with each combination: ``{"schedule": ["constant", "cosine"]}``.
+        lrs: learning rates in place of an optimizer's own, for each name, equally many for all; or the sampler's ends.
+        vary: values of settings, such as ``{"schedule": ["constant", "cosine"]}``; each optimizer takes part with each.
         baseline: name of the contender that all others are compared with, beside the best.
         out: folder for the records, one subfolder a task, in which the same settings continue; in memory by default.
         workers: one-thread processes side by side, this one among them where replicas train together; 0 trains all
             in this process, as happens to tasks and classes of a notebook or main script, which cannot travel.
         on: ``"here"``, or ``"ray"`` for a Ray cluster: the one that this process is connected to, that of the variable
             ``RAY_ADDRESS``, or a local one of ``workers`` processors; ``"ray://HOST:PORT"`` for a cluster elsewhere.
-        together: train runs of the search that differ in seed and learning rate together where that gives the same
-            results; final runs, whose seconds are reported, always train alone.
+        together: train runs of the search together where that gives the same results; final runs are timed, alone.
         progress: called after each run.
 
     Raises:

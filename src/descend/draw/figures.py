@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+CROWD = 8
+"""Curves from which on bands would only cover one another: pictures leave them out, the page shows one at a time."""
+
 Mark = tuple[int, float, float]
 """A point that the pointer finds: index of its contender, and its place in the axes' data."""
 
@@ -75,7 +78,7 @@ def list_points(chart: Chart) -> list[str]:
 
 def _fill(axes: Axes, chart: Chart, form: Form) -> None:
     for curve in chart.curves:
-        _draw_curve(axes, chart, curve)
+        _draw_curve(axes, chart, curve, band=len(chart.curves) <= CROWD or not (form.alone or chart.legend))
     if not chart.curves:
         axes.text(0.5, 0.5, "no finished runs yet", transform=axes.transAxes, ha="center", color=MUTED)
     _scale_across(axes, chart, form)
@@ -106,12 +109,12 @@ def _fill(axes: Axes, chart: Chart, form: Form) -> None:
         )
 
 
-def _draw_curve(axes: Axes, chart: Chart, curve: Curve) -> None:
+def _draw_curve(axes: Axes, chart: Chart, curve: Curve, band: bool) -> None:
     style, kind = look(curve.index), "group" if chart.legend else "series"
     gid = f"{kind}-{curve.index}"
     mean, low, high = chart.axis.clip(curve.mean), chart.axis.clip(curve.low), chart.axis.clip(curve.high)
     pruned = curve.pruned or [False] * len(mean)
-    if chart.joined:
+    if chart.joined and band:
         axes.fill_between(
             curve.x,
             low,
@@ -123,7 +126,7 @@ def _draw_curve(axes: Axes, chart: Chart, curve: Curve) -> None:
             gid=f"{gid}-band",
             zorder=1.5,
         )
-    else:
+    elif not chart.joined:
         bars = [(x, y) for x, *ends in zip(curve.x, low, high, strict=True) for y in (*ends, math.nan)]
         axes.plot(*_columns(bars), color=style.color, linewidth=1.2, alpha=0.6, gid=f"{gid}-bar")
         if curve.x_low:

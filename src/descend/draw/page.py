@@ -8,7 +8,7 @@ from typing import Any
 from descend.compare import Comparison, TaskResult
 from descend.compare.environment import describe_environment
 from descend.draw.charts import Chart, chart_profiles, task_charts
-from descend.draw.figures import draw_chart, list_points
+from descend.draw.figures import CROWD, draw_chart, list_points
 from descend.draw.formulas import find_formula
 from descend.draw.pictures import find_places, inline
 from descend.draw.results_table import LAST, Cell, fill_cells, list_columns, show_half
@@ -63,6 +63,7 @@ def render_page(comparison: Comparison) -> str:
         across=_across(results) if len(results) > 1 else None,
         profiles=None if profiles is None else _figure(profiles, "profiles"),
         legend=_legend(results[0]),
+        crowded=len(results[0].contenders) > CROWD,
         optimizers=_optimizers(results),
         complete=comparison.complete,
         environment=_environment(results),
@@ -78,7 +79,7 @@ def _colors() -> str:
 def _legend(result: TaskResult) -> list[dict[str, Any]]:
     """The contenders as they are drawn in every chart."""
     return [
-        {"index": i, "title": c.title, "color": look(i).index, "dash": SWATCH_DASHES[i % len(SWATCH_DASHES)]}
+        {"index": i, "title": c.title, "color": look(i).index, "dash": SWATCH_DASHES[look(i).pattern]}
         for i, c in enumerate(result.contenders)
     ]
 

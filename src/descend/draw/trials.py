@@ -136,12 +136,18 @@ def draw_trials(trials: TrialMap, form: Form = ALONE) -> Picture:
         figure = Figure(figsize=(form.width, height), layout="constrained")
         axes = figure.subplots()
         shades = _shade(trials)
-        # A letter is about 0.075 inches wide; names of the optimizers take two inches, or less in a narrow picture.
-        wide = (form.width - min(2.0, 0.35 * form.width)) / max(1, len(trials.columns)) / (0.0085 * form.text)
+        fits = _count_letters(trials, form)
         for cell, shade in zip(trials.cells, shades, strict=True):
-            _draw_cell(axes, cell, shade, form, room=len(cell.text) < wide)
-        _label(axes, trials, form)
+            _draw_cell(axes, cell, shade, form, room=len(cell.text) <= fits)
+        _label(axes, trials, form, fits)
         return Picture(figure, [(cell.row, cell.column, cell.row) for cell in trials.cells])
+
+
+def _count_letters(trials: TrialMap, form: Form) -> float:
+    """How many letters fit into the width of a cell, as wide as digits are on average, beside the names."""
+    letter = 0.62 * form.text / 72
+    names = max(map(len, trials.titles), default=0) * letter
+    return max(0.5, (form.width - names) / max(1, len(trials.columns)) / letter)
 
 
 def _shade(trials: TrialMap) -> list[float]:
@@ -185,14 +191,14 @@ def _draw_cell(axes: Axes, cell: Cell, shade: float, form: Form, room: bool) -> 
         )  # fmt: skip
 
 
-def _label(axes: Axes, trials: TrialMap, form: Form) -> None:
+def _label(axes: Axes, trials: TrialMap, form: Form, fits: float) -> None:
     axes.set_xlim(-0.5, max(len(trials.columns), 1) - 0.5)
     axes.set_ylim(max(len(trials.titles), 1) - 0.5, -0.5)
-    letters = sum(len(name) + 1 for name in trials.columns)
-    crowded = not trials.sampled and letters * 0.0085 * form.text > 0.7 * form.width
-    every = max(1, round(len(trials.columns) * 0.25 / form.width * 3)) if trials.sampled else 1
+    widest = max(map(len, trials.columns), default=0)
+    every = math.ceil((widest + 0.5) / fits) if trials.sampled else 1
     shown = range(0, len(trials.columns), every)
-    axes.set_xticks(shown, [trials.columns[i] for i in shown], rotation=90 if crowded else 0)
+    turned = not trials.sampled and widest > fits
+    axes.set_xticks(shown, [trials.columns[i] for i in shown], rotation=90 if turned else 0)
     axes.set_yticks(range(len(trials.titles)), trials.titles)
     axes.tick_params(length=0)
     axes.grid(False)
