@@ -26,7 +26,7 @@ def test_every_colour_stands_out_from_its_paper(colors, paper):
     assert all(contrast(color, paper) >= 2.8 for color in colors)
 
 
-# What is left of linear red, green and blue without one kind of cone: Machado, Oliveira and Fernandes (2009), severity 1.
+# What is left of linear red, green and blue without one kind of cone: Machado, Oliveira and Fernandes (2009).
 VISIONS = {
     "all": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
     "no red": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),

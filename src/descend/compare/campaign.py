@@ -73,7 +73,7 @@ def compare(
             nine of :mod:`descend.compare.search` by default, without those that do not serve a task's sparse gradients.
         seeds: final runs of each contender, from 1; with fewer than 5 no verdict is given.
         search_seeds: runs of each trial, from 1.
-        search: ``"grid"``, each contender's learning rates, or ``"tpe"`` or ``"random"``, Optuna's samplers between them.
+        search: ``"grid"``, each contender's learning rates; ``"tpe"``, ``"random"``, Optuna's samplers between them.
         trials: settings of each contender, from 1; on a grid 7 by default and at most, with a sampler 20 by default.
         tune: what a sampler chooses beside the learning rate, for each contender that has it: names from the table of
             :mod:`descend.compare.search` (``["weight_decay", "betas"]``), or names with ranges as :func:`tune` takes.
@@ -101,8 +101,7 @@ def compare(
                         pruning=pruning, steps=steps, lrs=lrs or {}, vary=vary or {}, baseline=baseline,
                         out=out, workers=workers, on=on, together=together)  # fmt: skip
     with Campaign(tasks, optimizers, settings) as campaign:
-        campaign.run(progress)
-        return campaign.comparison()
+        return campaign.run(progress)
 
 
 class Campaign:
@@ -222,7 +221,7 @@ class Campaign:
         """Runs of this comparison that are recorded."""
         return sum(len(self._result(name).records) for name in self._tasks)
 
-    def run(self, progress: Progress | None = None) -> None:
+    def run(self, progress: Progress | None = None) -> Comparison:
         """Do what is missing. Interrupted at any moment, it can be called again, also in another process."""
         report = progress or (lambda done, total, trial: None)
         done, total = self.done, self.total
@@ -240,6 +239,7 @@ class Campaign:
         self._launched.clear()
         todo = [job for name in self._tasks for one in self._contenders for job in self._find_next(name, one)]
         self._executor.execute(self._briefing, todo, on_records)
+        return self.comparison()
 
     def _find_next(self, name: str, contender: str) -> list[Job]:
         """What can be done now for a contender on a task and is not under way: of its search, or its final runs."""
