@@ -3,11 +3,13 @@ import gzip
 import json
 import os
 import resource
+import zlib
 
 import pytest
 
 from compare.workloads import protocol, record
-from descend.compare.records import PROTOCOL, RUNS, RecordFile, read_runs, write_atomically
+from descend.compare.protocol import Protocol
+from descend.compare.records import PROTOCOL, RUNS, UNTOLD, RecordFile, read_runs, write_atomically
 from descend.errors import RecordError
 
 
@@ -51,6 +53,22 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path, damage):
     path.write_bytes(lines[0] + damage + lines[2])
     with pytest.raises(RecordError, match="line 2 of .* is not a record"):
         seeds(tmp_path)
+
+
+def test_schema_2_is_read_and_not_gone_on_with(tmp_path):
+    with RecordFile(tmp_path, protocol()) as file:
+        file.append([record(seed=0)])
+    old = protocol(schema=2)
+    assert {"search", "pruning", "optuna"} & old.to_data().keys() == set()
+    assert Protocol.from_data(old.to_data()) == old and old.digest != protocol().digest
+    line = {"schema": 2, "protocol": old.digest, **{k: v for k, v in record(seed=4).items() if k not in UNTOLD}}
+    line["crc"] = f"{zlib.crc32(json.dumps(line, separators=(',', ':')).encode()):08x}"
+    (tmp_path / RUNS).write_text(json.dumps(line) + "\n")
+    (tmp_path / PROTOCOL).write_text(json.dumps(old.to_data()))
+    (found,), _ = read_runs(tmp_path / RUNS, old.digest)
+    assert {key: found[key] for key in UNTOLD} == UNTOLD and found["seed"] == 4
+    with pytest.raises(RecordError, match="another layout.*got 2; allowed: 3.*descend report"):
+        RecordFile(tmp_path, protocol())
 
 
 def test_another_layout_is_refused(tmp_path):
