@@ -90,3 +90,14 @@ def test_many_curves_are_drawn_without_their_bands(comparison):
     assert len(draw_chart(few).figure.axes[0].collections) == CROWD
     assert len(draw_chart(many).figure.axes[0].collections) == 0
     assert len(draw_chart(many, WIDE).figure.axes[0].collections) == 2 * CROWD, "the page shows one at a time"
+
+
+def test_a_long_legend_makes_the_picture_higher_not_the_chart_lower(comparison):
+    chart = chart_curves(comparison["clouds"])
+    curves = [replace(chart.curves[0], title=f"SGD + momentum (schedule cosine, clip {i})") for i in range(36)]
+    heights = []
+    for own in (chart, replace(chart, curves=curves)):
+        figure = draw_chart(own).figure
+        figure.draw_without_rendering()
+        heights.append(figure.axes[0].get_position().height * figure.get_figheight())
+    assert heights[1] == pytest.approx(heights[0], rel=0.15)

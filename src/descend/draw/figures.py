@@ -47,7 +47,8 @@ def draw_overview(comparison: Comparison) -> Figure:
         from matplotlib.figure import Figure
 
         rows = len(comparison.results)
-        figure = Figure(figsize=(ALONE.width * 2, ALONE.height * rows), layout="constrained")
+        height = ALONE.height + max(_arrange_legend(chart_curves(result), ALONE)[1] for result in comparison.results)
+        figure = Figure(figsize=(ALONE.width * 2, height * rows), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
         axes = figure.subplots(rows, 2, squeeze=False)
         for (left, right), result in zip(axes, comparison.results, strict=True):
@@ -61,7 +62,7 @@ def draw_chart(chart: Chart, form: Form = ALONE) -> Picture:
     with styled(form.text):
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(form.width, form.height), layout="constrained")
+        figure = Figure(figsize=(form.width, form.height + _arrange_legend(chart, form)[1]), layout="constrained")
         _fill(figure.subplots(), chart, form)
         marks = [
             (-1 if chart.legend else curve.index, curve.x[i], height)
@@ -87,19 +88,18 @@ def _fill(axes: Axes, chart: Chart, form: Form) -> None:
         axes.axhline(chart.axis.target, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
         axes.annotate(
             "target",
-            (1, chart.axis.target),
+            (0, chart.axis.target),  # On the left, where hardly a run is as good.
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 3),
+            xytext=(3, 3),
             textcoords="offset points",
-            ha="right",
+            ha="left",
             color=MUTED,
             fontsize=form.text - 0.5,
         )
     if form.alone:
         axes.set_title(chart.heading)
-    if chart.curves and (form.alone or chart.legend):
-        longest = max(len(curve.title) for curve in chart.curves)
-        columns = max(1, min(4, int(form.width * 9 / (longest + 6))))
+    columns, _ = _arrange_legend(chart, form)
+    if columns:
         axes.legend(
             fontsize=form.text - 1,
             ncols=columns,
@@ -107,6 +107,17 @@ def _fill(axes: Axes, chart: Chart, form: Form) -> None:
             bbox_to_anchor=(0.5, -0.5 / form.height),
             handlelength=2.8,
         )
+
+
+def _arrange_legend(chart: Chart, form: Form) -> tuple[int, float]:
+    """Columns of a chart's legend, 0 where it has none, and the inches that it needs for more than two rows."""
+    if not chart.curves or not (form.alone or chart.legend):
+        return 0, 0.0
+    line = (form.text - 1) / 72
+    entry = line * (5 + 0.5 * max(len(curve.title) for curve in chart.curves))
+    columns = max(1, min(4, int(form.width / entry)))
+    rows = math.ceil(len(chart.curves) / columns)
+    return columns, 1.5 * line * max(0, rows - 2)
 
 
 def _draw_curve(axes: Axes, chart: Chart, curve: Curve, band: bool) -> None:
