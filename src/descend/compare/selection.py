@@ -89,7 +89,7 @@ def _contender(choice: Choice, trials: int) -> Contender:
 def _middle(contender: Contender, trials: int) -> Sequence[float]:
     lrs = contender.lrs
     if trials > len(lrs):
-        do = "Search with --search tpe (or search=), or make contenders with more: descend.compare.Contender(..., lrs=(...))."
+        do = "Sample with --search tpe (or search=), or make contenders: descend.compare.Contender(..., lrs=(...))."
         raise OptionError(message(f"trials of {contender.name}", got=trials, allowed=f"1 to {len(lrs)}", do=do))
     first = (len(lrs) - trials + 1) // 2
     return lrs[first : first + trials]

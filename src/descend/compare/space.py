@@ -114,9 +114,10 @@ def takes(contender: Contender, name: str, values: Range) -> bool:
 
 def arrange(contender: Contender, values: Mapping[str, Any]) -> tuple[Contender, float]:
     """The contender and the learning rate of some settings; choices that were written out are read again."""
+    if values.keys() == {"lr"} and not contender.space:
+        return contender, float(values["lr"])
     meant = {name: read_choice(contender.space.get(name, ()), value) for name, value in values.items() if name != "lr"}
-    made = replace(contender, space={}) if contender.space else contender
-    return replace(vary(made, meant), name=contender.name), float(values["lr"])
+    return replace(vary(contender, meant), name=contender.name, space={}), float(values["lr"])
 
 
 def read_choice(values: Range, written: Any) -> Any:
