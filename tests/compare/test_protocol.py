@@ -44,6 +44,17 @@ def test_a_tie_goes_against_a_rate_that_diverged():
     assert choose(CLOUDS.score, records)["lr"] == 0.3
 
 
+def test_a_trial_that_was_pruned_is_not_chosen_and_final_runs_have_all_its_values():
+    good, best = ({"trial": n, "values": {"clip": n}} for n in (3, 4))
+    records = [record(lr=0.1, metric=0.8, **good), record(lr=0.1, seed=1, metric=0.7, **good),
+               record(lr=0.1, metric=0.9, **best), record(lr=0.1, seed=1, metric=0.9, pruned=True, **best)]  # fmt: skip
+    chosen = choose(CLOUDS.score, records)
+    assert chosen["trial"] == 3
+    assert {(t.number, t.values, t.lr) for t in plan_final(protocol(), ADAM, chosen)} == {(3, (("clip", 3),), 0.1)}
+    with pytest.raises(OptionError, match="no search run"):
+        choose(CLOUDS.score, records[2:])
+
+
 def test_missing_is_what_no_record_answers():
     plan = plan_search(protocol(), ADAM)
     done = [record(lr=t.lr, seed=t.seed, identity=t.identity) for t in plan[:3]]
@@ -56,7 +67,8 @@ def test_the_digest_changes_with_every_field():
     changed = [
         {"task": "x"}, {"fingerprint": "x"}, {"steps": 1}, {"batch_size": 1}, {"evaluate_every": 1},
         {"target": None}, {"trials": 1}, {"search_seeds": (0,)}, {"final_seeds": (1,)}, {"versions": ("1", "0")},
-        {"schema": 1}, {"together": True}, {"metric": ("loss", False, False)},
+        {"schema": 1}, {"together": True}, {"search": "tpe"}, {"pruning": True}, {"optuna": "5"},
+        {"metric": ("loss", False, False)},
     ]  # fmt: skip
     digests = {protocol(**change).digest for change in changed}
     assert len(digests | {protocol().digest}) == len(changed) + 1

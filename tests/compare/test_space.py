@@ -27,6 +27,19 @@ def test_a_space_of_ones_own_stands_before_the_common_one():
     assert made.identity != own.identity != Contender("own", "Own", "AdamW", (1e-4, 1e-2)).identity
 
 
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ({"lr": (0.1, 0.2)}, "space of contender 'own' contains 'lr'.*of lrs"),
+        ({"weight_decey": (0.1, 0.2)}, "no option 'weight_decey'"),
+        ({"weight_decay": 0.1}, "range of weight_decay: got 0.1"),
+    ],
+)
+def test_a_space_that_the_optimizer_refuses_is_named(space, words):
+    with pytest.raises(OptionError, match=words):
+        add_spaces([Contender("own", "Own", "AdamW", (1e-4, 1e-2), space=space)], [])
+
+
 def test_a_class_of_ones_own_is_asked_by_its_signature():
     contender = Contender("t", "T", torch.optim.SGD, (1e-3, 1.0))
     assert takes(contender, "momentum", [0.8, 0.9]) and not takes(contender, "betas", RANGES["betas"])

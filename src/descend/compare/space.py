@@ -77,7 +77,8 @@ def add_spaces(contenders: Sequence[Contender], tuned: Tuned, varied: Iterable[s
         varied: settings in which the contenders differ on purpose.
 
     Raises:
-        OptionError: a range is malformed, no contender takes it, or a setting is both varied and tuned.
+        OptionError: a range is malformed, no contender takes it, one refuses what it has brought itself, or a setting
+            is both varied and tuned.
     """
     ranges, taken, spaced = find_ranges(tuned), set[str](), list[Contender]()
     double = sorted(ranges.keys() & set(varied))
@@ -87,11 +88,23 @@ def add_spaces(contenders: Sequence[Contender], tuned: Tuned, varied: Iterable[s
         own = {name: values for name, values in ranges.items() if takes(contender, name, values)}
         taken |= own.keys()
         ends = (contender.lrs[0], contender.lrs[-1])
-        spaced.append(replace(contender, lrs=ends, space={"lr": ends, **own, **check_ranges(contender.space)}))
+        spaced.append(replace(contender, lrs=ends, space={"lr": ends, **own, **_check_brought(contender)}))
     for name in ranges.keys() - taken:
         arrange(contenders[0], {"lr": contenders[0].lrs[0], name: ranges[name][0]})[0].check_options()
         raise OptionError(message("no optimizer takes all of this range", got=f"{name}={ranges[name]}"))
     return spaced
+
+
+def _check_brought(contender: Contender) -> dict[str, Range]:
+    """The ranges that a contender has brought with it."""
+    brought = check_ranges(contender.space)
+    if "lr" in brought:
+        do = "Its range goes from the first to the last of lrs."
+        raise OptionError(message(f"space of contender {contender.name!r} contains 'lr'", do=do))
+    for name, values in brought.items():
+        for value in values:
+            arrange(contender, {"lr": contender.lrs[0], name: value})[0].check_options()
+    return brought
 
 
 def takes(contender: Contender, name: str, values: Range) -> bool:
