@@ -59,7 +59,7 @@ def compare(
         typer.Option("--optimizers", "-o", help="Names separated by commas, such as sgd-momentum,adam,lion."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Final runs of each optimizer, with seeds of their own.")] = 5,
-    search_seeds: Annotated[int, typer.Option(min=1, help="Runs at each learning rate of the search.")] = 3,
+    search_seeds: Annotated[int, typer.Option(min=1, help="Runs of each trial of the search.")] = 3,
     search: Annotated[
         str, typer.Option(metavar="SEARCH", help="Where trials come from: grid, or Optuna's tpe or random.")
     ] = "grid",
