@@ -51,6 +51,17 @@ def test_json_alone_is_on_standard_output(task, tmp_path):
     assert data["complete"] and data["results"][0]["task"] == "mine"
 
 
+def test_settings_are_sampled_and_named_ranges_too(task, tmp_path):
+    sampled = ["--search", "tpe", "--trials", "6", "--tune", "betas,weight_decay", "--tune", "warmup=0,0.1"]
+    plan = ["-o", "adam", "--seeds", "2", "--search-seeds", "1", "--workers", "0", "--no-pruning", *sampled]
+    done = run(task, *plan, "--out", str(tmp_path / "out"), "--json")
+    (row,) = json.loads(done.stdout)["results"][0]["rows"]
+    assert row["searched"] == 6 and row["pruned"] == 0 and "betas=" in row["settings"]
+    records = [json.loads(line) for line in (tmp_path / "out" / "mine" / "runs.jsonl").read_text().splitlines()]
+    assert all(set(r["values"]) == {"betas", "weight_decay", "warmup"} for r in records)
+    assert "8 runs, 8 are done already" in run(task, *plan, "--out", str(tmp_path / "out")).stderr
+
+
 def test_a_second_time_nothing_is_trained(task, tmp_path):
     first = run(task, *QUICK, "--workers", "0", "--out", str(tmp_path / "out"))
     again = run(task, *QUICK, "--workers", "0", "--out", str(tmp_path / "out"))

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 
 from compare.workloads import FILE
 from descend.cli.app import app
-from descend.cli.tuning import parse_range
+from descend.cli.tuning import parse_range, parse_tuned
 from descend.compare import tuning
 from descend.errors import OptionError
 
@@ -66,3 +66,11 @@ def test_ranges_and_choices_are_read(text, found):
 def test_what_is_no_range_is_refused(text):
     with pytest.raises(OptionError, match="--range: got .*; allowed: NAME=LOW..HIGH or NAME=CHOICE,CHOICE"):
         parse_range(text)
+
+
+def test_what_to_tune_is_names_or_ranges():
+    found = parse_tuned(["weight_decay, betas", "eps=1e-10..1e-4", "momentum=0.8,0.9", "nus=(0.7, 1.0),(0.8, 1.0)"])
+    assert found == {"weight_decay": None, "betas": None, "eps": (1e-10, 1e-4), "momentum": [0.8, 0.9],
+                     "nus": [(0.7, 1.0), (0.8, 1.0)]}  # fmt: skip
+    with pytest.raises(OptionError, match="--tune: got 'eps=low..high'"):
+        parse_tuned(["eps=low..high"])

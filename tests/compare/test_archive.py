@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +53,11 @@ def test_a_folder_that_holds_no_sound_comparison_is_named(tmp_path, damage, word
 def test_a_folder_is_a_path(folder):
     with pytest.raises(RecordError, match=r"read_comparison\(folder\).*the path of a folder"):
         read_comparison(folder)
+
+
+def test_results_of_schema_2_are_shown_with_their_settings():
+    found = read_comparison(Path(__file__).parents[2] / "docs" / "results" / "digits")
+    assert {result.protocol.schema for result in found.results} == {2} and found.complete
+    rows = {row.name: row for row in found["digits-mlp"].rows}
+    assert rows["adam"].settings == f"descend.Adam(model.parameters(), lr={rows['adam'].lr:g})"
+    assert {record["environment"] for record in found["digits-mlp"].records} == {None}

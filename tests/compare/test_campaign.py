@@ -59,6 +59,66 @@ def test_stopped_anywhere_it_continues_and_repeats_nothing(tmp_path, after, toge
     assert numbers(whole) == numbers(compare(CLOUDS, **FEW, together=together))
 
 
+DRAWN = {"optimizers": ["sgd", "adam"], "seeds": 2, "search_seeds": 2, "search": "tpe", "trials": 12}
+LONG = replace(CLOUDS, steps=30, evaluate_every=3)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_sampled_search_is_the_same_with_any_number_of_workers_and_prunes(together):
+    plan = {**DRAWN, "together": together, "tune": ["weight_decay"] if together else ()}
+    alone = compare(LONG, **plan, workers=0)
+    assert numbers(compare(LONG, **plan, workers=3)) == numbers(alone) and alone.complete
+    result = alone["clouds"]
+    for name in ("sgd", "adam"):
+        search, final = result.runs(name, "search"), result.runs(name, "final")
+        assert [(r["trial"], r["seed"]) for r in search] == [(t, s) for t in range(12) for s in (0, 1)]
+        assert all(r["test_metric"] is None for r in search) and all(r["test_metric"] is not None for r in final)
+        row = next(row for row in result.rows if row.name == name)
+        gone = {r["trial"] for r in search if r["pruned"]}
+        assert row.pruned == len(gone) and min(gone, default=5) >= 5, "the first round has no rivals"
+        assert all((r["updates"] < 30) == (r["pruned"] or r["diverged"]) for r in search)
+        assert {r["trial"] for r in final} == {next(r["trial"] for r in search if r["settings"] == row.settings)}
+        assert {r["trial"] for r in final}.isdisjoint(gone) and not any(r["pruned"] for r in final)
+        assert {(r["lr"], r["settings"]) for r in final} == {(row.lr, row.settings)}
+    assert any(row.pruned for row in result.rows)
+    assert not any(r["pruned"] for r in compare(LONG, **plan, pruning=False, workers=0)["clouds"].records)
+
+
+@pytest.mark.parametrize("after", [3, 11, 15, 18, 27])
+def test_a_sampled_search_goes_on_where_it_stopped(tmp_path, after):
+    plan = {**DRAWN, "trials": 7, "workers": 0, "together": False, "tune": {"momentum": [0.5, 0.9], "betas": None}}
+
+    def stop(done, total, trial):
+        if done == after:
+            raise Stop
+
+    with pytest.raises(Stop):
+        compare(CLOUDS, **plan, out=tmp_path, progress=stop)
+    kept = lines(tmp_path)
+    again = compare(CLOUDS, **plan, out=tmp_path)
+    assert lines(tmp_path)[:after] == kept and len(lines(tmp_path)) == 2 * (7 * 2 + 2)
+    assert numbers(again) == numbers(compare(CLOUDS, **plan)) == numbers(descend.compare.read_comparison(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "change", [{"search": "random"}, {"trials": 9}, {"pruning": False}, {"search": "grid", "trials": 7}]
+)
+def test_another_search_in_the_same_folder_is_refused(tmp_path, change):
+    with Campaign(CLOUDS, ["sgd"], Settings(search="tpe", trials=8, out=tmp_path)):
+        pass
+    with pytest.raises(RecordError, match="another protocol"):
+        Campaign(CLOUDS, ["sgd"], Settings(**{"search": "tpe", "trials": 8, "out": tmp_path, **change}))
+
+
+def test_another_space_in_the_same_folder_does_not_mix(tmp_path):
+    plan = {**DRAWN, "optimizers": ["sgd"], "trials": 2, "search_seeds": 1, "workers": 0, "out": tmp_path}
+    compare(CLOUDS, **plan)
+    compare(CLOUDS, **plan, lrs={"sgd": (0.01, 0.1)})
+    found = compare(CLOUDS, **plan, tune=["momentum"])["clouds"]
+    assert len(lines(tmp_path)) == 3 * 4 and all("momentum" in r["values"] for r in found.records)
+    assert found.contenders[0].space == "lr 0.003 to 3, momentum 0.8 or 0.9 or 0.95 or 0.98 or 0.99"
+
+
 def test_a_stopped_campaign_shows_what_it_has(tmp_path):
     def stop(done, total, trial):
         if done == 5:
@@ -140,6 +200,11 @@ def test_the_package_can_be_called():
         (CLOUDS, {"out": 5}, OptionError, "compare: out: got 5; allowed: a folder, or None"),
         (CLOUDS, {"baseline": ["sgd"]}, OptionError, "compare: baseline: got"),
         (CLOUDS, {"together": "yes"}, OptionError, "compare: together: got 'yes'; allowed: True, False"),
+        (CLOUDS, {"search": "tpee"}, OptionError, "search: got 'tpee'.*Did you mean 'tpe'"),
+        (CLOUDS, {"tune": ["momentum"]}, OptionError, "a grid has learning rates alone.*--search tpe"),
+        (CLOUDS, {"search": "tpe", "trials": 0}, OptionError, "trials: got 0"),
+        (CLOUDS, {"search": "tpe", "lrs": {"sgd": [0.1]}}, OptionError, "'sgd' has a single learning rate"),
+        (CLOUDS, {"search": "tpe", "pruning": 1}, OptionError, "pruning: got 1"),
         (CLOUDS, {"vary": {"momentun": [0.9]}}, OptionError, "no option 'momentun'. Did you mean 'momentum'"),
     ],
 )

@@ -51,6 +51,9 @@ def kill(mark):
         time.sleep(0.02)
 
 
+DRAWN = {"search": "tpe", "trials": 7, "tune": ["weight_decay"], "seeds": 1, "search_seeds": 2, "optimizers": ["adam"]}
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """A local Ray; to the comparisons that meet it one that runs already."""
@@ -155,3 +158,9 @@ def test_without_ray_the_extra_is_named_before_anything_is_written(monkeypatch, 
 def test_other_places_are_refused(on, workers, words):
     with pytest.raises(OptionError, match=words):
         find_place(on, workers)
+
+
+def test_a_sampled_search_gives_the_numbers_of_this_process(cluster):
+    task = replace(CLOUDS, steps=30, evaluate_every=3)
+    here, there = compare(task, **DRAWN, workers=0), compare(task, **DRAWN, on="ray")
+    assert numbers(there["clouds"].records) == numbers(here["clouds"].records)

@@ -3,11 +3,13 @@ import gzip
 import json
 import os
 import resource
+import zlib
 
 import pytest
 
 from compare.workloads import protocol, record
-from descend.compare.records import PROTOCOL, RUNS, RecordFile, read_runs, write_atomically
+from descend.compare.protocol import Protocol
+from descend.compare.records import PROTOCOL, RUNS, UNTOLD, RecordFile, read_runs, write_atomically
 from descend.errors import RecordError
 
 
@@ -28,7 +30,7 @@ def test_runs_come_back_as_they_went_in_one_a_line(tmp_path):
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["seed"] for line in lines] == [0, 1, 2]
     assert len(lines[0].pop("crc")) == 8
-    assert lines[0] == {"schema": 2, "protocol": protocol().digest, **record(seed=0)}
+    assert lines[0] == {"schema": 3, "protocol": protocol().digest, **record(seed=0)}
     assert seeds(tmp_path) == [0, 1, 2]
 
 
@@ -53,10 +55,26 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path, damage):
         seeds(tmp_path)
 
 
+def test_schema_2_is_read_and_not_gone_on_with(tmp_path):
+    with RecordFile(tmp_path, protocol()) as file:
+        file.append([record(seed=0)])
+    old = protocol(schema=2)
+    assert {"search", "pruning", "optuna"} & old.to_data().keys() == set()
+    assert Protocol.from_data(old.to_data()) == old and old.digest != protocol().digest
+    line = {"schema": 2, "protocol": old.digest, **{k: v for k, v in record(seed=4).items() if k not in UNTOLD}}
+    line["crc"] = f"{zlib.crc32(json.dumps(line, separators=(',', ':')).encode()):08x}"
+    (tmp_path / RUNS).write_text(json.dumps(line) + "\n")
+    (tmp_path / PROTOCOL).write_text(json.dumps(old.to_data()))
+    (found,), _ = read_runs(tmp_path / RUNS, old.digest)
+    assert {key: found[key] for key in UNTOLD} == UNTOLD and found["seed"] == 4
+    with pytest.raises(RecordError, match="another layout.*got 2; allowed: 3.*descend report"):
+        RecordFile(tmp_path, protocol())
+
+
 def test_another_layout_is_refused(tmp_path):
     path = fill(tmp_path, 1)
-    path.write_text(path.read_text().replace('"schema":2', '"schema":9'))
-    with pytest.raises(RecordError, match="another layout: got 9; allowed: 2"):
+    path.write_text(path.read_text().replace('"schema":3', '"schema":9'))
+    with pytest.raises(RecordError, match="another layout: got 9; allowed: 2 or 3"):
         seeds(tmp_path)
 
 

@@ -121,3 +121,19 @@ def test_where_lower_is_better_the_lowest_leads():
     ranked = rank(task, P5, rows, [r for own in records.values() for r in own])
     assert [row.name for row in ranked] == ["b", "a"]
     assert ranked[1].gap.interval.mean == pytest.approx(0.5) and ranked[1].gap.separated
+
+
+def test_a_sampled_choice_is_at_the_edge_within_a_twentieth_of_the_range():
+    rules = protocol(search="tpe", trials=1, search_seeds=(0,), final_seeds=(1000,))
+    for lr, edge in ((0.1, True), (0.105, True), (0.12, False), (0.28, False), (0.29, True)):
+        own = [record("a", "search", lr, trial=0, identity=contender("a").identity)]
+        assert summarize(CLOUDS, rules, contender("a"), own).at_edge is edge
+
+
+def test_a_range_of_rates_is_given_only_where_nothing_else_differs():
+    own = runs("a", 0.9)
+    assert summarize(CLOUDS, P5, contender("a"), own).tolerance is not None
+    for change in ({"values": {"clip": 1}}, {"pruned": True}):
+        changed = [{**r, **change} if r["lr"] == 0.3 else r for r in own]
+        row = summarize(CLOUDS, P5, contender("a"), changed)
+        assert row.tolerance is None and row.pruned == int("pruned" in change)

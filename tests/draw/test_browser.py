@@ -2,10 +2,12 @@
 
 import re
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from descend.compare import Comparison
 from descend.draw import render_page
 
 CHROMIUM = next(
@@ -160,3 +162,44 @@ def test_a_name_in_the_table_opens_its_formula(visit):
     assert re.fullmatch(
         r"descend\.Adam\(model\.parameters\(\), lr=[\d.e-]+\)", tab.locator("#optimizer-1 pre").text_content()
     )
+
+
+@pytest.fixture(scope="module")
+def crowded(comparison, tmp_path_factory):
+    """The page of twelve optimizers."""
+    result = comparison["clouds"]
+    old = {contender.name: contender for contender in result.contenders}
+    names = [(f"{name}-{i}", name) for i in range(6) for name in old]
+    entries = [replace(old[name], name=new, title=new) for new, name in names]
+    rows = [replace(row, name=new, title=new) for new, name in names for row in result.rows if row.name == name]
+    records = [{**r, "contender": new} for new, name in names for r in result.records if r["contender"] == name]
+    page = tmp_path_factory.mktemp("crowded") / "page.html"
+    page.write_text(render_page(Comparison([replace(result, contenders=entries, rows=rows, records=records)])))
+    return page.as_uri()
+
+
+def test_in_a_crowd_a_band_is_shown_only_of_the_optimizer_that_is_pointed_at(visit, crowded):
+    tab = visit()
+    tab.goto(crowded)
+    bands = tab.locator("#clouds .wide [data-part=band]:visible")
+    assert bands.count() == 0
+    chip = tab.locator("#clouds .chips button", has_text="adam-3")
+    chip.scroll_into_view_if_needed()
+    # Scrolling ends what is pointed at: wait until its event has come, which is before the second frame.
+    tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    chip.hover()
+    lit = bands.evaluate_all("marks => marks.map(m => m.dataset.series)")
+    assert len(lit) == 2 and set(lit) == {"7"}, "in the learning curves and the sensitivity"
+    tab.mouse.move(2, 2)
+    assert bands.count() == 0
+
+
+def test_a_hidden_optimizer_is_not_told_of(visit):
+    tab = visit()
+    tab.locator("#clouds .chips button", has_text="Adam").click()
+    marks = read_marks(tab, "Learning curves")
+    others = [words for words in marks.told if not words.startswith("Adam")]
+    for x, y in marks.places[-3:]:
+        tab.mouse.move(x, y)
+        tip = tab.locator("#tip")
+        assert not tip.is_visible() or tip.text_content() in others

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from descend.draw import draw_curves, draw_overview, draw_sensitivity
-from descend.draw.charts import Across, Chart, chart_times, task_charts
-from descend.draw.figures import draw_chart, list_points
+from descend.draw.charts import Across, Chart, chart_curves, chart_sensitivity, chart_times, task_charts
+from descend.draw.figures import CROWD, draw_chart, list_points
 from descend.draw.pictures import find_places, inline
 from descend.draw.series import ROOM, Axis, Curve, find_axis, find_test_axis
 from descend.draw.style import ALONE, NARROW, WIDE
@@ -66,3 +68,36 @@ def test_times_are_points_with_two_intervals(comparison):
     assert found["series-1-line"][0][0] == row.seconds and "(s)" in axes.get_xlabel()
     assert found["series-1-bar"][1][0] == pytest.approx(max(1 - row.score.high, find_test_axis(result).least))
     assert found["series-1-width"][0][0] <= row.seconds <= found["series-1-width"][0][1]
+
+
+def test_scattered_trials_are_points_and_pruned_ones_hollow(sampled):
+    result = sampled["clouds"]
+    (axes,) = draw_sensitivity(result).axes
+    found = lines(axes)
+    search = result.runs("adam", "search")
+    gone = {r["lr"] for r in search if r["pruned"]}
+    whole, few = found["series-1-line"], found["series-1-pruned"]
+    assert set(few.get_xdata()) == gone and set(whole.get_xdata()) == {r["lr"] for r in search} - gone
+    assert whole.get_linestyle() == few.get_linestyle() == "None" and few.get_fillstyle() == "none"
+    assert np.isnan(found["series-1-bar"].get_ydata()).sum() == 12, "a bar over the seeds for each trial"
+    head, rows = chart_sensitivity(result).tabulate()
+    assert head[-1] == "remark" and len(rows) == 24 and sum("chosen" in row[-1] for row in rows) == 2
+
+
+def test_many_curves_are_drawn_without_their_bands(comparison):
+    chart = chart_curves(comparison["clouds"])
+    few, many = (replace(chart, curves=[*chart.curves] * count) for count in (CROWD // 2, CROWD))
+    assert len(draw_chart(few).figure.axes[0].collections) == CROWD
+    assert len(draw_chart(many).figure.axes[0].collections) == 0
+    assert len(draw_chart(many, WIDE).figure.axes[0].collections) == 2 * CROWD, "the page shows one at a time"
+
+
+def test_a_long_legend_makes_the_picture_higher_not_the_chart_lower(comparison):
+    chart = chart_curves(comparison["clouds"])
+    curves = [replace(chart.curves[0], title=f"SGD + momentum (schedule cosine, clip {i})") for i in range(36)]
+    heights = []
+    for own in (chart, replace(chart, curves=curves)):
+        figure = draw_chart(own).figure
+        figure.draw_without_rendering()
+        heights.append(figure.axes[0].get_position().height * figure.get_figheight())
+    assert heights[1] == pytest.approx(heights[0], rel=0.15)

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from descend.compare import Comparison
+from descend.compare.environment import describe_environment
 from descend.draw import render_page
 from descend.draw.results_table import show_bytes
 from descend.errors import MissingExtraError
@@ -112,6 +113,31 @@ def test_several_tasks_are_shown_side_by_side(comparison):
     text = render_page(Comparison([result, other]))
     assert 'id="all-tasks"' in text and "Performance profiles" in text and Reader(text).wrong == []
     assert 'id="all-tasks"' not in render_page(comparison)
+
+
+def test_it_tells_the_machine_of_the_runs_and_says_where_it_was_not_kept(page, comparison):
+    result = comparison["clouds"]
+    told = describe_environment(result.records[0]["environment"])
+    assert told in page and "1 thread a run" in told
+    untold = replace(result, records=[{**record, "environment": None} for record in result.records])
+    assert "on what machine was not kept" in render_page(Comparison([untold]))
+
+
+def test_a_sampled_search_is_told_with_what_was_sampled(sampled):
+    text, result = render_page(sampled), sampled["clouds"]
+    assert "12 trials by Optuna&#39;s TPE sampler × 2 seeds in the search; runs that are worse than most end" in text
+    assert "lr 0.001 to 1, weight_decay 1e-05 to 0.1" in text and Reader(text).wrong == []
+    assert all(row.settings in text and "weight_decay=" in row.settings for row in result.rows)
+    pruned = max(row.pruned for row in result.rows)
+    assert f"{pruned} of 12 trials pruned" in text
+
+
+def test_many_optimizers_on_many_tasks_have_a_broad_table_and_hidden_bands(comparison):
+    result = comparison["clouds"]
+    many = [replace(result, task=replace(result.task, name=f"mist{i}")) for i in range(4)]
+    text = render_page(Comparison(many))
+    assert "<h1>2 optimizers on 4 tasks</h1>" in text and 'class="charts broad"' in text
+    assert '<main class="crowded">' not in text
 
 
 def test_an_unfinished_comparison_says_so():

@@ -14,7 +14,7 @@ def result(records, lr=0.1):
     def runs(name, stage):
         return [r for r in records if r["stage"] == stage and r["contender"] == name]
 
-    protocol = SimpleNamespace(target=0.95, steps=12)
+    protocol = SimpleNamespace(target=0.95, steps=12, search="grid")
     return SimpleNamespace(
         task=CLOUDS,
         protocol=protocol,

@@ -12,8 +12,9 @@ from descend.cli.listing import print_optimizers
 from descend.cli.range_test import run_range_test
 from descend.cli.show import print_optimizer
 from descend.cli.tasks import fetch_tasks, print_card, print_tasks
-from descend.cli.tuning import TuneRequest, run_tuning
+from descend.cli.tuning import TuneRequest, parse_tuned, run_tuning
 from descend.compare import Settings
+from descend.compare.protocol import parse_search
 from descend.compare.variants import parse_variation
 
 app = typer.Typer(
@@ -58,8 +59,18 @@ def compare(
         typer.Option("--optimizers", "-o", help="Names separated by commas, such as sgd-momentum,adam,lion."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Final runs of each optimizer, with seeds of their own.")] = 5,
-    search_seeds: Annotated[int, typer.Option(min=1, help="Runs at each learning rate of the search.")] = 3,
-    trials: Annotated[int, typer.Option(min=1, help="Learning rates tried for each optimizer.")] = 7,
+    search_seeds: Annotated[int, typer.Option(min=1, help="Runs of each trial of the search.")] = 3,
+    search: Annotated[
+        str, typer.Option(metavar="SEARCH", help="Where trials come from: grid, or Optuna's tpe or random.")
+    ] = "grid",
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Settings tried for each optimizer: 7 on the grid, else 20 by default.")
+    ] = None,
+    tune_: Annotated[
+        list[str] | None,
+        typer.Option("--tune", metavar="NAME,...|NAME=LOW..HIGH|A,B", help="Sample this beside lr; repeatable."),
+    ] = None,
+    pruning: Annotated[bool, typer.Option(help="With a sampler, end runs early that are worse than most.")] = True,
     steps: Annotated[int | None, typer.Option(min=1, help="Updates a run; the task's own budget by default.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for records, pictures and the page.")] = Path("results"),
     workers: Annotated[int, typer.Option(min=0, help="One-thread processes; 0 trains in this one.")] = 2,
@@ -82,12 +93,13 @@ def compare(
 ) -> None:
     """Train models with several optimizers, fairly, and show who did what.
 
-    Each optimizer gets the same learning-rate trials, seeds, data order and budget. The learning rate is
+    Each optimizer gets the same number of trials, the same seeds, data order and budget. Its settings are
     chosen on validation data; then models trained with fresh seeds are measured once on the test data.
     Started again with the same settings, it continues where it stopped.
     """
     names = None if optimizers is None else [name for name in optimizers.split(",") if name.strip()]
-    settings = Settings(seeds=seeds, search_seeds=search_seeds, trials=trials, steps=steps,
+    settings = Settings(seeds=seeds, search_seeds=search_seeds, search=parse_search(search), trials=trials,
+                        tune=parse_tuned(tune_ or ()), pruning=pruning, steps=steps,
                         vary=dict(map(parse_variation, vary or ())), baseline=baseline, workers=workers, on=on,
                         lrs=dict(parse_variation(one, "--lrs") for one in lrs or ()), together=together)  # fmt: skip
     raise typer.Exit(run_comparison(tasks or (), names, settings, out, json))

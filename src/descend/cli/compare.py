@@ -22,7 +22,7 @@ from descend.draw.results_table import show_bytes
 DEFAULT_TASKS = ("digits-mlp", "digits-cnn")
 
 CAPTION = (
-    "±: half of the 95 % interval over seeds. Dim: separated from the best. *: at the edge of the grid that "
+    "±: half of the 95 % interval over seeds. Dim: separated from the best. *: at the edge of what "
     "was tried. Time: one run, without evaluations. Step: the optimizer's. Lost: diverged runs."
 )
 

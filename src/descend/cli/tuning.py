@@ -32,7 +32,19 @@ class TuneRequest:
     as_json: bool
 
 
-def parse_range(text: str) -> tuple[str, Any]:
+def parse_tuned(texts: Sequence[str]) -> dict[str, Any]:
+    """``weight_decay,betas`` as names that have ranges in the table, None here; with ``=`` as :func:`parse_range` does.
+
+    Raises:
+        OptionError: one has neither form.
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        found |= [parse_range(text, "--tune")] if "=" in text else {name.strip(): None for name in text.split(",")}
+    return found
+
+
+def parse_range(text: str, option: str = "--range") -> tuple[str, Any]:
     """``weight_decay=1e-5..0.1`` as a name and a pair, ``schedule=constant,cosine`` as a name and choices.
 
     Raises:
@@ -41,10 +53,10 @@ def parse_range(text: str) -> tuple[str, Any]:
     name, _, values = text.partition("=")
     try:
         if ".." not in values:
-            return parse_variation(text)
+            return parse_variation(text, option)
         low, high = (ast.literal_eval(bound.strip()) for bound in values.split(".."))
     except (ValueError, SyntaxError):
-        raise OptionError(message("--range", got=text, allowed="NAME=LOW..HIGH or NAME=CHOICE,CHOICE")) from None
+        raise OptionError(message(option, got=text, allowed="NAME=LOW..HIGH or NAME=CHOICE,CHOICE")) from None
     return name.strip(), (low, high)
 
 

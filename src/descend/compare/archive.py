@@ -9,7 +9,7 @@ from typing import Any
 
 from descend.compare.comparison import Comparison, conclude
 from descend.compare.contender import Entry
-from descend.compare.protocol import SCHEMA, Heading, Protocol
+from descend.compare.protocol import READABLE, SCHEMA, Heading, Protocol
 from descend.compare.records import (
     ELSEWHERE,
     PROTOCOL,
@@ -63,7 +63,7 @@ def read_comparison(folder: str | Path) -> Comparison:
         do = "Give the folder that descend compare --out wrote to."
         raise RecordError(message(f"{folder} holds no comparison", do=do))
     plan = read_protocol(folder / PLAN)
-    if plan.get("schema") != SCHEMA:
+    if plan.get("schema") not in READABLE:
         do = "Read it with the version of descend that wrote it."
         raise RecordError(message(f"{folder / PLAN} has another layout", got=plan.get("schema"), do=do))
     try:
@@ -76,6 +76,9 @@ def _read_task(folder: Path, name: str, told: Mapping[str, Any], baseline: str |
     protocol = Protocol.from_data(read_protocol(folder / name / PROTOCOL))
     entries = [Entry(**{**e, "lrs": tuple(e["lrs"]), "settings": tuple(e["settings"])}) for e in told["contenders"]]
     records, _ = read_runs(folder / name / RUNS, protocol.digest)
+    if protocol.schema != SCHEMA:  # Then the plan alone says what to paste.
+        lines = {(e.name, lr): line for e in entries for lr, line in zip(e.lrs, e.settings, strict=True)}
+        records = [{**r, "settings": lines.get((r["contender"], r["lr"]), "")} for r in records]
     label, higher, percent = protocol.metric
     heading = Heading(name, Metric(label, _refuse, higher, percent), protocol.target, told["card"])
     return conclude(heading, protocol, entries, records, baseline)

@@ -1,13 +1,15 @@
 """Train several optimizers on several tasks, fairly, and keep what is done."""
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from descend.compare.archive import describe, save_plan
 from descend.compare.comparison import Comparison, TaskResult, conclude
-from descend.compare.contender import Contender, Entry
-from descend.compare.jobs import Briefing, Job, find_versions, portable, prepare
+from descend.compare.contender import Contender
+from descend.compare.environment import find_versions
+from descend.compare.jobs import Briefing, Job, portable, prepare
 from descend.compare.places import find_place
 from descend.compare.pool import one_thread
 from descend.compare.protocol import (
@@ -15,18 +17,22 @@ from descend.compare.protocol import (
     Heading,
     Protocol,
     Record,
+    Search,
     Trial,
     choose,
-    key_of,
+    is_searched,
     missing,
     plan_final,
-    plan_search,
     seeds,
+    select_search,
 )
 from descend.compare.records import RecordFile
 from descend.compare.replicas import MOST, can_share, find_obstacle
-from descend.compare.selection import TRIALS, Choice, contenders
+from descend.compare.rounds import GridSearch, Rivals, SampledSearch
+from descend.compare.samplers import find_optuna
+from descend.compare.selection import Choice, contenders
 from descend.compare.settings import Settings
+from descend.compare.space import Tuned, add_spaces, arrange
 from descend.compare.sparsity import refuse_dense, split_by_sparsity
 from descend.compare.variants import Variations, vary_contenders
 from descend.errors import OptionError, TaskError, did_you_mean, message
@@ -42,7 +48,10 @@ def compare(
     *,
     seeds: int = 5,
     search_seeds: int = 3,
-    trials: int = TRIALS,
+    search: Search = "grid",
+    trials: int | None = None,
+    tune: Tuned = (),
+    pruning: bool = True,
     steps: int | None = None,
     lrs: Mapping[str, Sequence[float]] | None = None,
     vary: Variations | None = None,
@@ -55,30 +64,30 @@ def compare(
 ) -> Comparison:
     """Compare optimizers on tasks: equal trials, seeds, data order and budget for each.
 
-    Every contender is trained at each of its learning rates with the search seeds; the learning rate is
-    chosen on the validation part; then it is trained with fresh seeds, and only these runs are measured on
-    the test part.
+    Every contender is trained with equally many settings and the search seeds; the best on the validation part are
+    trained with fresh seeds, and only these runs are measured on the test part.
 
     Args:
         tasks: names, ``"file.py:object"``, or :class:`descend.tasks.Task` objects.
         optimizers: names (``"adam"``, ``"sgd-momentum"``), optimizer classes or ``Contender`` objects; the
             nine of :mod:`descend.compare.search` by default, without those that do not serve a task's sparse gradients.
         seeds: final runs of each contender, from 1; with fewer than 5 no verdict is given.
-        search_seeds: runs at each learning rate, from 1.
-        trials: learning rates of each contender, 1 to 7.
+        search_seeds: runs of each trial, from 1.
+        search: ``"grid"``, each contender's learning rates; ``"tpe"``, ``"random"``, Optuna's samplers between them.
+        trials: settings of each contender, from 1; on a grid 7 by default and at most, with a sampler 20 by default.
+        tune: what a sampler chooses beside the learning rate, for each contender that has it: names from the table of
+            :mod:`descend.compare.search` (``["weight_decay", "betas"]``), or names with ranges as :func:`tune` takes.
+        pruning: with a sampler, end a run that is worse than the median of the contender's earlier ones at that update.
         steps: updates a run, where another budget than the task's is wanted.
-        lrs: learning rates to try in place of an optimizer's own, for each name; all must have equally many.
-        vary: values of schedule, warmup, batch_size, clip or any option of the optimizers; each optimizer takes part
-            once with each combination: ``{"schedule": ["constant", "cosine"]}``.
+        lrs: learning rates in place of an optimizer's own, for each name, equally many for all; or the sampler's ends.
+        vary: values of settings, such as ``{"schedule": ["constant", "cosine"]}``; each optimizer takes part with each.
         baseline: name of the contender that all others are compared with, beside the best.
-        out: folder for the records, one subfolder a task; started again with the same settings it
-            continues. In memory by default.
+        out: folder for the records, one subfolder a task, in which the same settings continue; in memory by default.
         workers: one-thread processes side by side, this one among them where replicas train together; 0 trains all
             in this process, as happens to tasks and classes of a notebook or main script, which cannot travel.
         on: ``"here"``, or ``"ray"`` for a Ray cluster: the one that this process is connected to, that of the variable
             ``RAY_ADDRESS``, or a local one of ``workers`` processors; ``"ray://HOST:PORT"`` for a cluster elsewhere.
-        together: train runs of the search that differ in seed and learning rate together where that gives the same
-            results; final runs, whose seconds are reported, always train alone.
+        together: train runs of the search together where that gives the same results; final runs are timed, alone.
         progress: called after each run.
 
     Raises:
@@ -86,14 +95,13 @@ def compare(
         OptionError: an option is out of range, or an optimizer is unknown.
         RecordError: ``out`` holds another comparison, is damaged, in use or cannot be written.
         BackendError: worker processes die again and again, or no cluster answers.
-        MissingExtraError: Ray is asked for and not installed.
+        MissingExtraError: Ray or a sampler is asked for and not installed.
     """
-    settings = Settings(seeds=seeds, search_seeds=search_seeds, trials=trials, steps=steps, lrs=lrs or {},
-                        vary=vary or {}, baseline=baseline, out=out, workers=workers, on=on,
-                        together=together)  # fmt: skip
+    settings = Settings(seeds=seeds, search_seeds=search_seeds, search=search, trials=trials, tune=tune,
+                        pruning=pruning, steps=steps, lrs=lrs or {}, vary=vary or {}, baseline=baseline,
+                        out=out, workers=workers, on=on, together=together)  # fmt: skip
     with Campaign(tasks, optimizers, settings) as campaign:
-        campaign.run(progress)
-        return campaign.comparison()
+        return campaign.run(progress)
 
 
 class Campaign:
@@ -116,7 +124,7 @@ class Campaign:
     ) -> None:
         chosen = settings or Settings()
         self._executor = find_place(chosen.on, chosen.workers)
-        self._baseline, self._together = chosen.baseline, chosen.together
+        self._baseline, self._settings = chosen.baseline, chosen
         self.obstacles: dict[str, str] = {}
         self._tasks: dict[str, Task] = {}
         sources: dict[str, str | Task] = {}
@@ -129,16 +137,28 @@ class Campaign:
         if not self._tasks:
             raise TaskError(message("no tasks to compare on", do="Name at least one, such as digits-mlp."))
         self._contenders = self._choose_contenders(optimizers, chosen)
-        self._sharing = {c.name for c in self._contenders.values() if can_share(c)}
+        self._sharing: dict[tuple[object, ...], bool] = {}
         stage_seeds = (seeds(chosen.search_seeds, 0, "search_seeds"), seeds(chosen.seeds, FINAL_SEED, "seeds"))
         self._protocols = {name: self._make_protocol(task, *stage_seeds) for name, task in self._tasks.items()}
+        search = SampledSearch if chosen.sampled else GridSearch
+        pairs = itertools.product(self._protocols.items(), self._contenders.values())
+        self._searches = {(name, one.name): search(one, protocol) for (name, protocol), one in pairs}
+        self._launched: set[tuple[object, ...]] = set()
         self._entries = {n: [c.enter(t.steps) for c in self._contenders.values()] for n, t in self._tasks.items()}
         self._briefing = Briefing(sources, list(self._contenders.values()), chosen.steps)
         self._files: dict[str, RecordFile] = {}
         self._open(None if chosen.out is None else Path(chosen.out))
 
     def _choose_contenders(self, optimizers: Iterable[Choice] | None, chosen: Settings) -> dict[str, Contender]:
-        varied = vary_contenders(contenders(optimizers, chosen.trials, chosen.lrs), chosen.vary)
+        if not chosen.sampled:
+            own = contenders(optimizers, chosen.trial_count, chosen.lrs)
+            for spaced in (c.name for c in own if c.space):
+                do = "Search with --search tpe or --search random (or search=)."
+                raise OptionError(message(f"a grid has learning rates alone, and {spaced!r} brings a space", do=do))
+            varied = vary_contenders(own, chosen.vary)
+        else:
+            varied = vary_contenders(contenders(optimizers, lrs=chosen.lrs, sampled=True), chosen.vary)
+            varied = add_spaces(varied, chosen.tune, chosen.vary)
         able, unable = split_by_sparsity(varied, self._tasks.values())
         if unable and optimizers is not None:
             raise refuse_dense(unable)
@@ -163,7 +183,9 @@ class Campaign:
         with one_thread():
             data = check(task)
             digest = fingerprint(task, data)
-            alone = not self._together or not self._sharing or self._find_obstacle(task, data)
+            shared = self._settings.together and any(self._can_share(name) for name in self._contenders)
+            alone = not shared or self._find_obstacle(task, data)
+        sampled = self._settings.sampled
         return Protocol(
             task=task.name,
             fingerprint=digest,
@@ -172,11 +194,14 @@ class Campaign:
             evaluate_every=task.interval,
             target=task.target,
             metric=describe(task.score),
-            trials=len(next(iter(self._contenders.values())).lrs),
+            trials=self._settings.trial_count if sampled else len(next(iter(self._contenders.values())).lrs),
             search_seeds=search,
             final_seeds=final,
             together=not alone,
             versions=find_versions(),
+            search=self._settings.search,
+            pruning=sampled and self._settings.pruning,
+            optuna=find_optuna() if sampled else None,
         )
 
     def _find_obstacle(self, task: Task, data: Data) -> bool:
@@ -196,7 +221,7 @@ class Campaign:
         """Runs of this comparison that are recorded."""
         return sum(len(self._result(name).records) for name in self._tasks)
 
-    def run(self, progress: Progress | None = None) -> None:
+    def run(self, progress: Progress | None = None) -> Comparison:
         """Do what is missing. Interrupted at any moment, it can be called again, also in another process."""
         report = progress or (lambda done, total, trial: None)
         done, total = self.done, self.total
@@ -208,35 +233,50 @@ class Campaign:
             for trial in job.trials:
                 done += 1
                 report(done, total, trial)
-            return self._after_search(job.trials[0]) if job.trials[0].stage == "search" else ()
+            first = job.trials[0]
+            return self._find_next(first.task, first.contender) if first.stage == "search" else ()
 
-        todo: list[Job] = []
-        for name, protocol in self._protocols.items():
-            for entry in self._entries[name]:
-                search = missing(plan_search(protocol, entry), self._files[name].records)
-                todo += self._pack(protocol, entry, search) if search else self._final(name, entry)
+        self._launched.clear()
+        todo = [job for name in self._tasks for one in self._contenders for job in self._find_next(name, one)]
         self._executor.execute(self._briefing, todo, on_records)
+        return self.comparison()
 
-    def _pack(self, protocol: Protocol, entry: Entry, search: list[Trial]) -> list[Job]:
-        """The search of one contender in jobs: as few as possible, where replicas train together."""
-        if not protocol.together or entry.name not in self._sharing:
-            return [Job((trial,)) for trial in search]
-        spare = -(-self._executor.width // (len(self._contenders) * len(self._tasks)))
-        count = max(1, spare, -(-len(search) // MOST))
-        return [Job(tuple(search[i::count]), together=True) for i in range(min(count, len(search)))]
-
-    def _after_search(self, trial: Trial) -> Iterable[Job]:
-        """The final runs of a contender whose search this trial has completed."""
-        entry = next(e for e in self._entries[trial.task] if e.name == trial.contender)
-        if missing(plan_search(self._protocols[trial.task], entry), self._files[trial.task].records):
-            return ()
-        return self._final(trial.task, entry)
-
-    def _final(self, name: str, entry: Entry) -> list[Job]:
+    def _find_next(self, name: str, contender: str) -> list[Job]:
+        """What can be done now for a contender on a task and is not under way: of its search, or its final runs."""
         protocol, records = self._protocols[name], self._files[name].records
-        keys = {trial.key for trial in plan_search(protocol, entry)}
-        lr = choose(self._tasks[name].score, [r for r in records if key_of(r) in keys])
-        return [Job((trial,)) for trial in missing(plan_final(protocol, entry, lr), records)]
+        entry = next(e for e in self._entries[name] if e.name == contender)
+        search = select_search(protocol, entry, records)
+        if is_searched(protocol, search):
+            chosen = choose(self._tasks[name].score, search)
+            return [Job((trial,)) for trial in self._launch(missing(plan_final(protocol, entry, chosen), records))]
+        planned, rivals = self._searches[name, contender].find_open(search)
+        return self._pack(protocol, self._launch(planned), rivals)
+
+    def _launch(self, planned: Iterable[Trial]) -> list[Trial]:
+        """Those of the trials that are not under way, which they are from now on."""
+        fresh = [trial for trial in planned if trial.key not in self._launched]
+        self._launched.update(trial.key for trial in fresh)
+        return fresh
+
+    def _pack(self, protocol: Protocol, search: list[Trial], rivals: Rivals | None) -> list[Job]:
+        """The open search of one contender in jobs: as few as possible, where replicas train together."""
+        alike: dict[tuple[bool, tuple[object, ...]], list[Trial]] = {}
+        for trial in search:
+            together = protocol.together and self._can_share(trial.contender, trial.values)
+            alike.setdefault((together, trial.values if together else trial.key), []).append(trial)
+        spare = -(-self._executor.width // (len(self._contenders) * len(self._tasks) * max(1, len(alike))))
+        jobs: list[Job] = []
+        for (together, _), own in alike.items():
+            count = max(1, spare, -(-len(own) // MOST))
+            jobs += [Job(tuple(own[i::count]), together, rivals) for i in range(min(count, len(own)))]
+        return jobs
+
+    def _can_share(self, name: str, values: tuple[tuple[str, object], ...] = ()) -> bool:
+        """Whether replicas of a contender with these settings beside the learning rate can train together."""
+        if (name, values) not in self._sharing:
+            contender = self._contenders[name]
+            self._sharing[name, values] = can_share(arrange(contender, {"lr": contender.lrs[0], **dict(values)})[0])
+        return self._sharing[name, values]
 
     def comparison(self) -> Comparison:
         """What is known so far."""

@@ -16,8 +16,9 @@ from typing import Any
 
 import torch
 
+from descend.compare.environment import find_versions
 from descend.compare.execution import Executor, Losses, OnRecords, accept, describe
-from descend.compare.jobs import Answer, Bench, Briefing, Job, find_versions
+from descend.compare.jobs import Answer, Bench, Briefing, Job
 from descend.errors import BackendError, TaskError, message, missing_extra
 from descend.optim.arguments import check_count
 

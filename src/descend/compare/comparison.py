@@ -7,7 +7,16 @@ from typing import Any
 
 from descend.compare.contender import Entry
 from descend.compare.profile import Profile, make_profiles
-from descend.compare.protocol import Heading, Protocol, Record, choose, key_of, plan_final, plan_search
+from descend.compare.protocol import (
+    Heading,
+    Protocol,
+    Record,
+    choose,
+    is_searched,
+    key_of,
+    plan_final,
+    select_search,
+)
 from descend.compare.summary import Row, is_complete, rank, state_verdict, summarize
 from descend.errors import TaskError, did_you_mean, message
 
@@ -65,11 +74,11 @@ def _select(task: Heading, protocol: Protocol, contenders: Sequence[Entry], reco
     found = {key_of(record): record for record in records}
     own: list[Record] = []
     for contender in contenders:
-        search = [found[t.key] for t in plan_search(protocol, contender) if t.key in found]
+        search = select_search(protocol, contender, found.values())
         own += search
-        if len(search) == protocol.trials * len(protocol.search_seeds):
-            lr = choose(task.score, search)
-            own += [found[t.key] for t in plan_final(protocol, contender, lr) if t.key in found]
+        if is_searched(protocol, search):
+            chosen = choose(task.score, search)
+            own += [found[t.key] for t in plan_final(protocol, contender, chosen) if t.key in found]
     return own
 
 

@@ -29,6 +29,9 @@ SCHEDULES: dict[str, Callable[[int], Schedule]] = {
 }
 """How the learning rate may go over a budget of updates, by name."""
 
+Range = tuple[float, float] | Sequence[Any]
+"""Two numbers, lowest and highest, searched on a logarithmic scale where both are above 0; or a list of choices."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -38,8 +41,9 @@ class Entry:
         name: how it is called in commands and records.
         title: how it is called in tables and pictures.
         identity: digest of its class, formula and options.
-        lrs: the learning rates that it is tried with.
+        lrs: the learning rates that it is tried with; in a sampled search the lowest and the highest.
         settings: for each of them the line to paste into a program.
+        space: what is sampled, in words; empty on a grid.
     """
 
     name: str
@@ -47,6 +51,16 @@ class Entry:
     identity: str
     lrs: tuple[float, ...]
     settings: tuple[str, ...]
+    space: str = ""
+
+
+def describe_space(space: Mapping[str, Range]) -> str:
+    """For people: ``lr 0.0001 to 0.1, betas (0.9, 0.99) or (0.9, 0.999)``."""
+    told: list[str] = []
+    for name, values in space.items():
+        pair = f"{values[0]:g} to {values[1]:g}" if isinstance(values, tuple) else " or ".join(map(str, values))
+        told.append(f"{name} {pair}")
+    return ", ".join(told)
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,7 @@ class Contender:
         schedule: a name from :data:`SCHEDULES`: how the learning rate falls over the budget of updates.
         warmup: updates in which the learning rate rises to its value; below 1 a share of the budget.
         batch_size: examples in one update, where another number than the task's is tried.
+        space: what a sampler chooses from, beside the learning rate: settings with their ranges.
     """
 
     name: str
@@ -72,6 +87,7 @@ class Contender:
     schedule: str = "constant"
     warmup: float = 0
     batch_size: int | None = None
+    space: Mapping[str, Range] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         listed = self.lrs if isinstance(self.lrs, Collection) else ()
@@ -160,15 +176,16 @@ class Contender:
     def enter(self, steps: int) -> Entry:
         """What results of runs of so many updates remember of it."""
         lines = tuple(self.settings(lr, steps) for lr in self.lrs)
-        return Entry(self.name, self.title, self.identity, self.lrs, lines)
+        return Entry(self.name, self.title, self.identity, self.lrs, lines, describe_space(self.space))
 
     @cached_property
     def identity(self) -> str:
-        """Eight hexadecimal digits of class, formula and options: runs of an older formula do not count."""
+        """Eight hexadecimal digits of class, formula, options and space: runs of an older formula do not count."""
         write = getattr(getattr(self.cls, "rule", None), "text", None)
         formula = "" if write is None else write()
         options = json.dumps(self.described, sort_keys=True, default=repr)
-        text = f"{self.cls.__module__}.{self.cls.__qualname__}|{formula}|{options}"
+        space = "|" + json.dumps(self.space, sort_keys=True, default=repr) if self.space else ""
+        text = f"{self.cls.__module__}.{self.cls.__qualname__}|{formula}|{options}{space}"
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -5,15 +5,15 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
 from descend.compare.contender import Contender
+from descend.compare.environment import find_environment
 from descend.compare.protocol import Record, Trial
 from descend.compare.replicas import train_together
+from descend.compare.rounds import Rivals
 from descend.compare.runs import train
+from descend.compare.space import arrange
 from descend.errors import TaskError, message
 from descend.tasks import Data, Task, find
 
@@ -23,10 +23,16 @@ Answer = tuple[list[Record], str]
 
 @dataclass(frozen=True)
 class Job:
-    """Trials of one contender on one task that one process does in one go: trained together, or one by one."""
+    """Trials of one contender on one task that one process does in one go: trained together, or one by one.
+
+    Attributes:
+        together: all have the same settings beside the learning rate.
+        rivals: what a run must keep up with to be trained to its end.
+    """
 
     trials: tuple[Trial, ...]
     together: bool = False
+    rivals: Rivals | None = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +73,6 @@ def portable(spec: str) -> str:
     return str(Path(spec).expanduser().resolve()) if spec.endswith(".py") else spec
 
 
-def find_versions() -> tuple[str, str]:
-    """Of descend and torch, in this process; others may give other last digits."""
-    return version("descend"), str(torch.__version__)
-
-
 class Bench:
     """Does jobs in this process; each task's data are loaded once."""
 
@@ -83,13 +84,21 @@ class Bench:
 
     def do(self, job: Job) -> list[Record]:
         """One record a trial, in the order of the trials."""
+        environment = find_environment()
+        return [{**record, "environment": environment} for record in self._train(job)]
+
+    def _train(self, job: Job) -> list[Record]:
         task, data = self._load(job.trials[0].task)
-        contender = self._contenders[job.trials[0].contender]
+        judge = None if job.rivals is None else job.rivals.watch()
         if job.together:
             # What fails together may succeed alone, and if it does not, the run alone names the cause.
             with suppress(Exception):
-                return train_together(task, data, contender, job.trials)
-        return [train(task, data, contender, trial) for trial in job.trials]
+                return train_together(task, data, self._arrange(job.trials[0]), job.trials, judge)
+        return [train(task, data, self._arrange(t), t, None if judge is None else judge(t)) for t in job.trials]
+
+    def _arrange(self, trial: Trial) -> Contender:
+        """The contender with what a sampler has chosen beside the learning rate."""
+        return arrange(self._contenders[trial.contender], {"lr": trial.lr, **dict(trial.values)})[0]
 
     def answer(self, job: Job) -> Answer:
         """The same for another process: an exception travels as text, because its class may not be known there."""

@@ -1,9 +1,9 @@
 """The rules of one comparison: equal trials, seeds, data order and budget for every contender.
 
-Two stages. In the *search* every contender is trained at each of its learning rates with the search seeds,
-and its learning rate is chosen on the validation part. In the *final* stage it is trained at that learning
-rate with fresh seeds, and only these models ever see the test part: neither the test images nor the seeds
-that are reported have had a say in the choice.
+Two stages. In the *search* every contender is trained with the settings of each of its trials, which a grid of
+learning rates or a sampler gives, with the search seeds, and its trial is chosen on the validation part. In the
+*final* stage it is trained with that trial's settings and fresh seeds, and only these models ever see the test part:
+neither the test images nor the seeds that are reported have had a say in the choice.
 """
 
 import hashlib
@@ -15,15 +15,30 @@ from typing import Any, Literal
 
 from descend.compare.contender import Entry
 from descend.errors import OptionError, RecordError, message
-from descend.optim.arguments import check_count
+from descend.optim.arguments import check_count, check_word
 from descend.tasks import Metric, Task
 
-SCHEMA = 2
+SCHEMA = 3
+READABLE = (2, SCHEMA)
+"""Layouts of records that can be read; only the newest is written."""
 FINAL_SEED = 1000
 """First seed of the final stage, out of the search seeds' way."""
 
 Stage = Literal["search", "final"]
+Search = Literal["grid", "tpe", "random"]
+SEARCHES: tuple[Search, ...] = ("grid", "tpe", "random")
+"""Where trials come from: each method's grid of learning rates, or one of Optuna's samplers."""
 Record = dict[str, Any]
+
+
+def parse_search(word: str) -> Search:
+    """A word that names where trials come from.
+
+    Raises:
+        OptionError: it names nothing.
+    """
+    check_word("search", word, "compare", SEARCHES)
+    return next(search for search in SEARCHES if search == word)
 
 
 @dataclass(frozen=True)
@@ -38,12 +53,15 @@ class Protocol:
         evaluate_every: updates between two looks at the validation part.
         target: value of the metric that counts as trained.
         metric: name of the metric, whether higher is better, whether it is shown as a percentage.
-        trials: learning rates tried for each contender.
+        trials: settings tried for each contender.
         search_seeds: seeds of every trial.
         final_seeds: fresh seeds of the runs that are reported.
         together: whether replicas of the search are trained together, which gives other last digits.
         versions: of descend and torch; other versions may give other last digits.
         schema: version of the layout of records.
+        search: where the trials come from.
+        pruning: whether runs of the search end early that are worse than most.
+        optuna: its version, where it samples: another one may sample otherwise.
     """
 
     task: str
@@ -59,10 +77,15 @@ class Protocol:
     together: bool
     versions: tuple[str, str]
     schema: int = SCHEMA
+    search: Search = "grid"
+    pruning: bool = False
+    optuna: str | None = None
 
     def to_data(self) -> dict[str, Any]:
         """Plain lists, numbers and strings, for JSON."""
-        return json.loads(json.dumps(asdict(self)))
+        data = json.loads(json.dumps(asdict(self)))
+        younger = () if self.schema > 2 else ("search", "pruning", "optuna")
+        return {key: value for key, value in data.items() if key not in younger}
 
     @staticmethod
     def from_data(data: Mapping[str, Any]) -> "Protocol":
@@ -85,7 +108,12 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Trial:
-    """One training run to be done."""
+    """One training run to be done.
+
+    Attributes:
+        number: of the settings in a sampled search, from 0; None on a grid.
+        values: name and value of everything beside the learning rate that a sampler has chosen.
+    """
 
     task: str
     contender: str
@@ -93,11 +121,13 @@ class Trial:
     lr: float
     seed: int
     stage: Stage
+    number: int | None = None
+    values: tuple[tuple[str, Any], ...] = ()
 
     @property
     def key(self) -> tuple[Any, ...]:
         """What makes it the same run as one that is recorded."""
-        return (self.task, self.contender, self.identity, self.lr, self.seed, self.stage)
+        return (self.task, self.contender, self.identity, self.lr, self.seed, self.stage, self.number)
 
 
 @dataclass(frozen=True)
@@ -117,11 +147,11 @@ class Heading:
 
 def key_of(record: Record) -> tuple[Any, ...]:
     """The key of the trial that made a record."""
-    return tuple(record[name] for name in ("task", "contender", "identity", "lr", "seed", "stage"))
+    return tuple(record[name] for name in ("task", "contender", "identity", "lr", "seed", "stage", "trial"))
 
 
 def plan_search(protocol: Protocol, contender: Entry) -> list[Trial]:
-    """Every learning rate with every search seed."""
+    """On a grid: every learning rate with every search seed."""
     return [
         Trial(protocol.task, contender.name, contender.identity, lr, seed, "search")
         for lr in contender.lrs
@@ -129,39 +159,62 @@ def plan_search(protocol: Protocol, contender: Entry) -> list[Trial]:
     ]
 
 
-def plan_final(protocol: Protocol, contender: Entry, lr: float) -> list[Trial]:
-    """The chosen learning rate with every final seed."""
-    identity = contender.identity
-    return [Trial(protocol.task, contender.name, identity, lr, seed, "final") for seed in protocol.final_seeds]
+def plan_final(protocol: Protocol, contender: Entry, chosen: Record) -> list[Trial]:
+    """The settings of the chosen trial, one of whose runs is given, with every final seed."""
+    lr, number, values = chosen["lr"], chosen["trial"], tuple(chosen["values"].items())
+    return [
+        Trial(protocol.task, contender.name, contender.identity, lr, seed, "final", number, values)
+        for seed in protocol.final_seeds
+    ]
 
 
-def choose(metric: Metric, records: Iterable[Record]) -> float:
-    """The learning rate with the best mean validation metric over the search seeds.
+def select_search(protocol: Protocol, contender: Entry, records: Iterable[Record]) -> list[Record]:
+    """The search runs of a contender that are recorded, in the order of their plan; others' records do no harm."""
+    if protocol.search == "grid":
+        found = {key_of(record): record for record in records}
+        return [found[trial.key] for trial in plan_search(protocol, contender) if trial.key in found]
+    mine = (protocol.task, contender.name, contender.identity, "search")
+    own = [r for r in records if (r["task"], r["contender"], r["identity"], r["stage"]) == mine]
+    return sorted(own, key=lambda record: (record["trial"], record["seed"]))
+
+
+def is_searched(protocol: Protocol, search: Sequence[Record]) -> bool:
+    """Whether these are all the search runs of a contender."""
+    return len(search) == protocol.trials * len(protocol.search_seeds)
+
+
+def group_by_trial(records: Iterable[Record]) -> list[list[Record]]:
+    """The search runs of a contender trial by trial, from the smallest learning rate on."""
+    trials: dict[tuple[float, int | None], list[Record]] = {}
+    for record in records:
+        trials.setdefault((record["lr"], record["trial"]), []).append(record)
+    return [trials[key] for key in sorted(trials, key=lambda key: (key[0], key[1] or 0))]
+
+
+def choose(metric: Metric, records: Iterable[Record]) -> Record:
+    """A run of the trial with the best mean validation metric over the search seeds.
 
     Ties go to the lower mean validation loss, then to the smaller learning rate. A diverged run counts with
-    the metric of the untrained model.
+    the metric of the untrained model; a trial of which a run was pruned has been given up.
 
     Args:
         metric: says which way is better.
         records: all search runs of one contender.
 
     Raises:
-        OptionError: there is no record.
+        OptionError: there is no record of a trial that was trained to its end.
     """
-    by_lr: dict[float, list[Record]] = {}
-    for record in records:
-        by_lr.setdefault(record["lr"], []).append(record)
-    if not by_lr:
-        raise OptionError(message("no search run to choose a learning rate from"))
+    trials = [runs for runs in group_by_trial(records) if not any(r["pruned"] for r in runs)]
+    if not trials:
+        raise OptionError(message("no search run to choose settings from"))
     sign = -1.0 if metric.higher_is_better else 1.0
 
-    def rank(lr: float) -> tuple[float, float, float]:
-        runs = by_lr[lr]
+    def rank(runs: list[Record]) -> tuple[float, float, float]:
         metric = math.fsum(r["validation_metric"] for r in runs) / len(runs)
         loss = math.fsum(math.inf if r["diverged"] else r["validation_loss"] for r in runs) / len(runs)
-        return sign * metric, loss, lr
+        return sign * metric, loss, runs[0]["lr"]
 
-    return min(by_lr, key=rank)
+    return min(trials, key=rank)[0]
 
 
 def seeds(count: int, first: int, name: str) -> tuple[int, ...]:

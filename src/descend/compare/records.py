@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from descend.compare.protocol import SCHEMA, Protocol, Record
+from descend.compare.protocol import READABLE, SCHEMA, Protocol, Record
 from descend.errors import RecordError, message
 
 try:
@@ -26,6 +26,8 @@ except ImportError:  # Windows has no flock; there two comparisons in one folder
 
 RUNS, PACKED = "runs.jsonl", ".gz"
 PROTOCOL = "protocol.json"
+UNTOLD: Record = {"trial": None, "values": {}, "pruned": False, "settings": "", "environment": None}
+"""What records of schema 2 did not say: all their searches were grids."""
 ELSEWHERE = "Choose another folder with --out (or out=)."
 _OR_ELSEWHERE = "or choose another folder with --out (or out=)."
 
@@ -65,16 +67,18 @@ def _read_line(line: bytes, place: str, protocol: str | None) -> Record:
     except (ValueError, TypeError, KeyError) as error:
         do = "Restore the file from a copy, or delete that line: its run will be repeated."
         raise RecordError(message(f"{place} is not a record", do=do)) from error
-    if schema != SCHEMA:
+    if schema not in READABLE:
         do = "Read it with the version of descend that wrote it, or use another folder."
-        raise RecordError(message(f"{place} has another layout", got=schema, allowed=str(SCHEMA), do=do))
+        raise RecordError(
+            message(f"{place} has another layout", got=schema, allowed=" or ".join(map(str, READABLE)), do=do)
+        )
     if record.pop("crc", None) != _checksum(record):
         do = "Restore the file from a copy, or delete that line: its run will be repeated."
         raise RecordError(message(f"{place} was changed after it was written", do=do))
     if protocol is not None and record["protocol"] != protocol:
         do = "Take it out: runs under different protocols cannot be compared."
         raise RecordError(message(f"{place} is of another protocol", got=record["protocol"], allowed=protocol, do=do))
-    return record
+    return record if schema == SCHEMA else {**UNTOLD, **record}
 
 
 def _checksum(record: Record) -> str:
@@ -143,6 +147,10 @@ class RecordFile:
             write_atomically(path, json.dumps(ours, indent=2) + "\n")
             return
         theirs = read_protocol(path)
+        if theirs.get("schema") != SCHEMA:
+            do = f"Show it with descend report, {_OR_ELSEWHERE}"
+            what = f"{path.parent} holds records of another layout, which are not gone on with"
+            raise RecordError(message(what, got=theirs.get("schema"), allowed=str(SCHEMA), do=do))
         different = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
         if different:
             changes = "; ".join(f"{key}: {theirs.get(key)} there, {ours.get(key)} here" for key in different)

@@ -6,7 +6,7 @@ one kernel call steps them all. Seeds, initial values, order of the data, looks 
 of divergence are those of a run alone; sums may end in other digits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import partial
 from math import isfinite
@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from descend.compare.contender import Contender
 from descend.compare.protocol import Record, Trial
-from descend.compare.runs import Run, state_bytes
+from descend.compare.runs import OnLook, Run, state_bytes
 from descend.lang.fold import build_program
 from descend.lang.weave import default_structure
 from descend.optim.optimizer import Optimizer
@@ -36,7 +36,13 @@ AGREE = 1e-4
 """How far losses and gradients may lie apart between together and alone, relative to their size."""
 
 
-def train_together(task: Task, data: Data, contender: Contender, trials: Sequence[Trial]) -> list[Record]:
+def train_together(
+    task: Task,
+    data: Data,
+    contender: Contender,
+    trials: Sequence[Trial],
+    judge: Callable[[Trial], OnLook] | None = None,
+) -> list[Record]:
     """Train one model a trial, all at once; the records are those of :func:`descend.compare.runs.train`.
 
     Args:
@@ -44,12 +50,13 @@ def train_together(task: Task, data: Data, contender: Contender, trials: Sequenc
         data: of this task, loaded.
         contender: what trains it.
         trials: with any learning rates and seeds.
+        judge: for each run what says after a look at the validation part whether to give it up.
     """
     with torch.random.fork_rng(devices=[]):
         # One replica alone takes other kernels, with other last digits, than two or more: it gets a twin.
         planned = list(trials) * 2 if len(trials) == 1 else list(trials)
         fitted = contender.fit(task)
-        runs = [Run(fitted, data, contender, trial) for trial in planned]
+        runs = [Run(fitted, data, contender, trial, None if judge is None else judge(trial)) for trial in planned]
         return Replicas(runs).train()[: len(trials)]
 
 

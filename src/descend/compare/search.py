@@ -2,10 +2,11 @@
 
 Each method gets the same number of learning rates, half a decade apart, so each grid spans three decades. The
 grids are placed so that the best value of our tasks lies inside; a comparison says so where it does not.
-Everything else stands at the published defaults.
+A sampler draws from the whole range between the ends of the grid. Everything else stands at the published defaults,
+unless it is asked for: then it is drawn from the ranges at the end of this file, by every method that has it.
 """
 
-from descend.compare.contender import Contender
+from descend.compare.contender import Contender, Range
 
 DEFAULT = ("sgd", "sgd-momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lion", "lamb")
 """What ``descend compare`` compares unless told otherwise."""
@@ -67,3 +68,14 @@ CONTENDERS: tuple[Contender, ...] = (
     Contender("schedulefreesgd", "Schedule-free SGD", "ScheduleFreeSGD", half_decades(1e-2)),
     Contender("schedulefreeadamw", "Schedule-free AdamW", "ScheduleFreeAdamW", half_decades(1e-4)),
 )  # fmt: skip
+
+RANGES: dict[str, Range] = {
+    #               lowest and highest, or choices
+    "weight_decay": (1e-5, 1e-1),
+    "momentum":     [0.8, 0.9, 0.95, 0.98, 0.99],
+    "betas":        [(0.8, 0.95), (0.9, 0.95), (0.9, 0.99), (0.9, 0.999), (0.95, 0.99), (0.95, 0.999)],
+    "schedule":     ["constant", "linear", "cosine"],
+    "warmup":       [0.0, 0.02, 0.05, 0.1],
+    "clip":         [None, 0.1, 1.0, 10.0],
+}  # fmt: skip
+"""What is drawn by name beside the learning rate, where it is asked for."""

@@ -17,8 +17,16 @@ TRIALS = 7
 """Learning rates tried for each contender unless told otherwise."""
 
 
+SAMPLED = 20
+"""Trials that a sampler gives each contender unless told otherwise."""
+
+
 def contenders(
-    choices: Iterable[Choice] | None = None, trials: int = TRIALS, lrs: Mapping[str, Sequence[float]] | None = None
+    choices: Iterable[Choice] | None = None,
+    trials: int = TRIALS,
+    lrs: Mapping[str, Sequence[float]] | None = None,
+    *,
+    sampled: bool = False,
 ) -> list[Contender]:
     """The contenders that were asked for, in that order; the nine of ``search.DEFAULT`` for None.
 
@@ -27,6 +35,7 @@ def contenders(
         trials: learning rates for each; fewer than the table has are taken from the middle of its grid.
             Contenders that you made yourself keep theirs.
         lrs: learning rates to try in place of the table's, in rising order, for each contender's name.
+        sampled: keep only the lowest and the highest of each, between which a sampler chooses.
 
     Raises:
         UnknownOptionError: a name is not known; with a "did you mean".
@@ -45,8 +54,17 @@ def contenders(
     for name in own:
         do = did_you_mean(name, [one.name for one in chosen])
         raise UnknownOptionError(message("learning rates of an optimizer that does not take part", got=name, do=do))
+    if sampled:
+        chosen = [replace(one, lrs=_find_ends(one)) for one in chosen]
     check_fair(chosen)
     return chosen
+
+
+def _find_ends(contender: Contender) -> tuple[float, float]:
+    if len(contender.lrs) < 2:
+        do = "Give the lowest and the highest to sample between, or search on the grid."
+        raise OptionError(message(f"contender {contender.name!r} has a single learning rate", do=do))
+    return contender.lrs[0], contender.lrs[-1]
 
 
 def _contender(choice: Choice, trials: int) -> Contender:
@@ -71,7 +89,7 @@ def _contender(choice: Choice, trials: int) -> Contender:
 def _middle(contender: Contender, trials: int) -> Sequence[float]:
     lrs = contender.lrs
     if trials > len(lrs):
-        do = "Make contenders with more of them: descend.compare.Contender(..., lrs=(...))."
+        do = "Sample with --search tpe (or search=), or make contenders: descend.compare.Contender(..., lrs=(...))."
         raise OptionError(message(f"trials of {contender.name}", got=trials, allowed=f"1 to {len(lrs)}", do=do))
     first = (len(lrs) - trials + 1) // 2
     return lrs[first : first + trials]

@@ -8,12 +8,14 @@ from statistics import median
 from typing import Any
 
 from descend.compare.contender import Entry
-from descend.compare.protocol import Heading, Protocol, Record, choose
+from descend.compare.protocol import Heading, Protocol, Record, choose, group_by_trial, is_searched
 from descend.compare.sensitivity import Tolerance, find_tolerance
 from descend.compare.statistics import Difference, Estimate, differences, differences_from, estimate
 
 ENOUGH_SEEDS = 5
 """Final runs of each contender from which on a verdict is given."""
+EDGE = 0.05
+"""Share of a sampled range, in decades, that counts as its edge on either side."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Row:
         validation: the same on the validation part.
         area: mean of the validation metric over the budget of updates (the area under its curve, divided by its
             length), with an interval over seeds; a diverged run counts as the untrained model.
-        tolerance: the learning rates around the best that do nearly as well in the search.
+        tolerance: the learning rates around the best that do nearly as well in the search; None where other settings
+            were tuned or trials pruned.
         reached: final runs that reached the target.
         steps_to_target, seconds_to_target: medians over the final runs; None where fewer than half reached
         it.
@@ -36,6 +39,7 @@ class Row:
         microseconds_per_step: of the optimizer's step.
         state_bytes: kept by the optimizer.
         diverged_search, diverged_final: runs given up, of ``searched`` and ``final`` runs done.
+        pruned: trials of the search that were ended early because they were worse than most.
         settings: the line to paste into a program.
         gap: the paired difference to the leader; None for the leader itself and while runs are missing.
         versus: this contender minus the baseline, seed by seed; None for the baseline itself and without one.
@@ -60,6 +64,7 @@ class Row:
     diverged_final: int
     searched: int
     final: int
+    pruned: int
     settings: str
     gap: Difference | None = None
     versus: Difference | None = None
@@ -68,8 +73,9 @@ class Row:
 def summarize(task: Heading, protocol: Protocol, contender: Entry, records: Sequence[Record]) -> Row:
     """The row of one contender from its records, whatever part of them exists."""
     search = [r for r in records if r["stage"] == "search"]
-    complete = len(search) == len(contender.lrs) * len(protocol.search_seeds)
-    lr = choose(task.score, search) if complete else None
+    complete = is_searched(protocol, search)
+    best = choose(task.score, search) if complete else None
+    lr = None if best is None else best["lr"]
     final = sorted((r for r in records if r["stage"] == "final" and r["lr"] == lr), key=lambda r: r["seed"])
     sound = [r for r in final if not r["diverged"]]
     seconds = _mean(r["seconds"] for r in sound)
@@ -80,11 +86,11 @@ def summarize(task: Heading, protocol: Protocol, contender: Entry, records: Sequ
         name=contender.name,
         title=contender.title,
         lr=lr,
-        at_edge=lr is not None and len(contender.lrs) > 1 and lr in (contender.lrs[0], contender.lrs[-1]),
+        at_edge=lr is not None and _is_at_edge(protocol, contender, lr),
         score=estimate([r["test_metric"] for r in final]) if final else None,
         validation=estimate([r["validation_metric"] for r in final]) if final else None,
         area=estimate([_area(r) for r in final]) if final else None,
-        tolerance=find_tolerance(task.score, search) if complete else None,
+        tolerance=find_tolerance(task.score, search) if complete and _depends_on_lr_alone(search) else None,
         reached=sum(r["steps_to_target"] is not None for r in final),
         steps_to_target=_median_reached(final, "steps_to_target"),
         seconds_to_target=_median_reached(final, "seconds_to_target"),
@@ -96,8 +102,21 @@ def summarize(task: Heading, protocol: Protocol, contender: Entry, records: Sequ
         diverged_final=len(final) - len(sound),
         searched=len(search),
         final=len(final),
-        settings="" if lr is None else contender.settings[contender.lrs.index(lr)],
+        pruned=sum(any(r["pruned"] for r in runs) for runs in group_by_trial(search)),
+        settings="" if best is None else best["settings"],
     )
+
+
+def _depends_on_lr_alone(search: Sequence[Record]) -> bool:
+    """Whether nothing but the learning rate and the seed tells the runs apart: no other setting, no early end."""
+    return not any(record["values"] or record["pruned"] for record in search)
+
+
+def _is_at_edge(protocol: Protocol, contender: Entry, lr: float) -> bool:
+    low, high = contender.lrs[0], contender.lrs[-1]
+    if protocol.search == "grid":
+        return len(contender.lrs) > 1 and lr in (low, high)
+    return not low * (high / low) ** EDGE < lr < high * (low / high) ** EDGE
 
 
 def _mean(values: Any) -> float | None:

@@ -3,31 +3,27 @@
 import hashlib
 import json
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from descend.compare.contender import Contender
+from descend.compare.contender import Contender, Range
 from descend.compare.jobs import prepare
 from descend.compare.pool import one_thread
 from descend.compare.protocol import Trial
 from descend.compare.runs import train
+from descend.compare.samplers import make_pruner, quiet_optuna
 from descend.compare.selection import Choice, contenders
-from descend.compare.variants import vary
-from descend.errors import OptionError, RecordError, TaskError, message, missing_extra
+from descend.compare.space import Ranges, arrange, check_ranges, suggest
+from descend.errors import OptionError, RecordError, TaskError, message
 from descend.optim.arguments import check_count
 from descend.tasks import Data, Task, check, fingerprint
 
 if TYPE_CHECKING:
     import optuna
 
-Range = tuple[float, float] | Sequence[Any]
-"""Two numbers, lowest and highest, searched on a logarithmic scale where both are above 0; or a list of choices."""
-Ranges = Mapping[str, Range]
 Progress = Callable[[int, int, float | None], None]
 """Called with the trials done, the trials in all, and the best metric so far."""
 
@@ -113,7 +109,7 @@ def tune(
     """
     for name, value in (("trials", trials), ("seeds", seeds)):
         check_count(name, value, "tune")
-    with _optuna() as optuna:
+    with quiet_optuna("Tuning") as optuna:
         (contender,) = contenders([optimizer])
         found = prepare(task, steps)
         searched = {"lr": (contender.lrs[0], contender.lrs[-1]), **check_ranges({} if ranges is None else ranges)}
@@ -125,49 +121,12 @@ def tune(
         return search.conclude(optuna, study)
 
 
-def check_ranges(ranges: Ranges) -> dict[str, Range]:
-    """The ranges, each of them well formed.
-
-    Raises:
-        OptionError: names the range.
-    """
-    allowed = "a pair (lowest, highest) of numbers, or a list of choices"
-    if not isinstance(ranges, Mapping):
-        raise OptionError(message("ranges", got=ranges, allowed=f"for each name {allowed}"))
-    for name, values in ranges.items():
-        if not isinstance(values, Sequence):
-            raise OptionError(message(f"range of {name}", got=values, allowed=allowed))
-        pair = isinstance(values, tuple) and len(values) == 2
-        numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
-        if isinstance(values, str) or not values or (pair and (len(numbers) < 2 or not numbers[0] < numbers[1])):
-            raise OptionError(message(f"range of {name}", got=values, allowed=allowed))
-        if name == "lr" and (not pair or values[0] <= 0):
-            raise OptionError(message("range of lr", got=values, allowed="a pair of numbers above 0"))
-    return dict(ranges)
-
-
-@contextmanager
-def _optuna() -> Iterator[Any]:
-    """Optuna, without its log, which repeats with a traceback what is raised here, and its experimental warnings."""
-    try:
-        import optuna
-    except ImportError as error:
-        raise missing_extra("optuna", "bench", "Tuning") from error
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        try:
-            yield optuna
-        finally:
-            optuna.logging.set_verbosity(before)
-
-
 class _Search:
     """One objective: what is trained with which settings."""
 
     def __init__(self, task: Task, data: Data, contender: Contender, ranges: dict[str, Range], seeds: int) -> None:
-        self.task, self.data, self.contender, self.ranges, self.seeds = task, data, contender, ranges, seeds
+        self.task, self.data, self.ranges, self.seeds = task, data, ranges, seeds
+        self.contender = replace(contender, space=ranges)
 
     @property
     def name(self) -> str:
@@ -175,24 +134,15 @@ class _Search:
         parts = {
             "fingerprint": fingerprint(self.task, self.data),
             "budget": [self.task.steps, self.task.batch_size, self.task.interval, self.seeds],
-            "contender": self.contender.identity,
+            "contender": replace(self.contender, space={}).identity,
             "ranges": {key: list(value) for key, value in sorted(self.ranges.items())},
         }
         digest = hashlib.sha256(json.dumps(parts, sort_keys=True, default=repr).encode()).hexdigest()[:10]
         return f"{self.task.name}-{self.contender.name}-{digest}"
 
-    def suggest(self, trial: "optuna.Trial") -> dict[str, Any]:
-        """Settings to try."""
-        return {name: _suggest(trial, name, values) for name, values in self.ranges.items()}
-
-    def arrange(self, values: Mapping[str, Any]) -> tuple[Contender, float]:
-        """The contender and the learning rate of some settings."""
-        others = {name: value for name, value in values.items() if name != "lr"}
-        return replace(vary(self.contender, others), name=self.contender.name), float(values["lr"])
-
     def try_out(self, optuna: Any, trial: "optuna.Trial", prune: bool) -> float:
         """The mean validation metric over the seeds; a run that diverges counts as the untrained model."""
-        contender, lr = self.arrange(self.suggest(trial))
+        contender, lr = arrange(self.contender, suggest(trial, self.ranges))
         scores: list[float] = []
         for seed in range(self.seeds):
 
@@ -214,7 +164,7 @@ class _Search:
         states = optuna.trial.TrialState
         finished = study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
         best = study.best_trial
-        contender, lr = self.arrange(best.params)
+        contender, lr = arrange(self.contender, best.params)
         assert best.value is not None
         return Tuning(
             task=self.task.name,
@@ -230,15 +180,6 @@ class _Search:
         )
 
 
-def _suggest(trial: "optuna.Trial", name: str, values: Range) -> Any:
-    if not isinstance(values, tuple):
-        return trial.suggest_categorical(name, list(values))
-    low, high = values
-    if isinstance(low, int) and isinstance(high, int):
-        return trial.suggest_int(name, low, high, log=low > 0 and high >= 10 * low)
-    return trial.suggest_float(name, low, high, log=low > 0 and high >= 10 * low)
-
-
 def _open_study(optuna: Any, search: _Search, storage: str | None, sampler: Any, prune: bool) -> "optuna.Study":
     kept = None
     try:
@@ -249,14 +190,13 @@ def _open_study(optuna: Any, search: _Search, storage: str | None, sampler: Any,
             kept = optuna.storages.RDBStorage(
                 storage, heartbeat_interval=HEARTBEAT, grace_period=GRACE, heartbeat_stale_trial_callback=retry
             )
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=search.task.steps // 5)
         return optuna.create_study(
             study_name=search.name,
             storage=kept,
             load_if_exists=True,
             direction="maximize" if search.task.score.higher_is_better else "minimize",
             sampler=sampler or optuna.samplers.TPESampler(seed=SEED),
-            pruner=pruner if prune else optuna.pruners.NopPruner(),
+            pruner=make_pruner(optuna, search.task.steps) if prune else optuna.pruners.NopPruner(),
         )
     except Exception as error:  # SQLAlchemy's errors have no root of their own
         reason = str(error).strip().splitlines()[0]

@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,7 +27,7 @@ def parse_variation(text: str, option: str = "--vary") -> tuple[str, list[Any]]:
     name, equals, values = text.partition("=")
     if not equals or not name.strip() or not values.strip():
         raise OptionError(message(option, got=text, allowed="NAME=VALUE,VALUE,... such as schedule=constant,cosine"))
-    return name.strip(), [_read(value.strip()) for value in values.split(",")]
+    return name.strip(), [_read(value.strip()) for value in re.split(r",(?![^(]*\))", values)]
 
 
 def _read(text: str) -> Any:

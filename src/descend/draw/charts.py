@@ -61,17 +61,34 @@ class Chart:
         told.append(f"{name}: {self.axis.show(curve.mean[i])}")
         if low != high:
             told.append(f"{curve.band}: {self.axis.show(low)} to {self.axis.show(high)}")
+        if curve.notes and curve.notes[i]:
+            told.append(curve.notes[i])
         if curve.lost and curve.lost[i]:
             told.append("runs diverged")
+        if curve.pruned and curve.pruned[i]:
+            told.append("pruned: the value is the last before")
         if curve.x[i] == curve.chosen:
             told.append("chosen")
         return "\n".join(told)
 
+    @staticmethod
+    def _remark(curve: Curve, i: int) -> str:
+        """What there is to say of a point beside its numbers."""
+        flags = {"pruned": curve.pruned, "diverged": curve.lost}
+        told = [word for word, flag in flags.items() if flag and flag[i]]
+        if curve.x[i] == curve.chosen:
+            told.append("chosen")
+        return "; ".join([*curve.notes[i : i + 1], *told]).strip("; ")
+
     def tabulate(self) -> tuple[list[str], list[list[str]]]:
         """Head and rows of the same numbers as a table, for those who cannot see the chart."""
         if not self.joined:
-            rows = [[c.title, self.across.show(c.x[0]), self.axis.show(c.mean[0])] for c in self.curves]
-            return ["optimizer", self.across.label, self.axis.part], rows
+            points = [(curve, i) for curve in self.curves for i in range(len(curve.x))]
+            rows = [
+                [c.title, self.across.show(c.x[i]), self.axis.show(c.mean[i]), self._remark(c, i)] for c, i in points
+            ]
+            kept = slice(None) if any(row[-1] for row in rows) else slice(-1)
+            return ["optimizer", self.across.label, self.axis.part, "remark"][kept], [row[kept] for row in rows]
         at = [dict(zip(curve.x, curve.mean, strict=True)) for curve in self.curves]
         places = sorted({x for own in at for x in own})
         rows = [[self.across.show(x), *(self.axis.show(own[x]) if x in own else "–" for own in at)] for x in places]
@@ -95,7 +112,9 @@ def chart_curves(result: TaskResult) -> Chart:
 
 def chart_sensitivity(result: TaskResult) -> Chart:
     """Validation metric over the learning rates of the search."""
-    caption = "Mean of the search runs, with the band over their seeds. Ring: chosen. Cross: runs diverged."
+    sampled = result.protocol.search != "grid"
+    over = "a bar over its seeds. Small and hollow: pruned" if sampled else "the band over their seeds"
+    caption = f"Mean of the search runs, with {over}. Ring: chosen. Cross: runs diverged."
     return Chart(
         "sensitivity",
         result.task.name,
@@ -104,6 +123,7 @@ def chart_sensitivity(result: TaskResult) -> Chart:
         Across("learning rate", log=True),
         find_axis(result),
         sensitivity_curves(result),
+        joined=not sampled,
     )
 
 

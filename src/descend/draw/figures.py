@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from descend.compare import Comparison, TaskResult
 from descend.draw.charts import Chart, chart_curves, chart_sensitivity
@@ -14,6 +15,9 @@ from descend.draw.style import ALONE, MUTED, Form, look, styled
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+CROWD = 8
+"""Curves from which on bands would only cover one another: pictures leave them out, the page shows one at a time."""
 
 Mark = tuple[int, float, float]
 """A point that the pointer finds: index of its contender, and its place in the axes' data."""
@@ -43,7 +47,8 @@ def draw_overview(comparison: Comparison) -> Figure:
         from matplotlib.figure import Figure
 
         rows = len(comparison.results)
-        figure = Figure(figsize=(ALONE.width * 2, ALONE.height * rows), layout="constrained")
+        height = ALONE.height + max(_arrange_legend(chart_curves(result), ALONE)[1] for result in comparison.results)
+        figure = Figure(figsize=(ALONE.width * 2, height * rows), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)  # type: ignore[union-attr]
         axes = figure.subplots(rows, 2, squeeze=False)
         for (left, right), result in zip(axes, comparison.results, strict=True):
@@ -57,7 +62,7 @@ def draw_chart(chart: Chart, form: Form = ALONE) -> Picture:
     with styled(form.text):
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(form.width, form.height), layout="constrained")
+        figure = Figure(figsize=(form.width, form.height + _arrange_legend(chart, form)[1]), layout="constrained")
         _fill(figure.subplots(), chart, form)
         marks = [
             (-1 if chart.legend else curve.index, curve.x[i], height)
@@ -74,7 +79,7 @@ def list_points(chart: Chart) -> list[str]:
 
 def _fill(axes: Axes, chart: Chart, form: Form) -> None:
     for curve in chart.curves:
-        _draw_curve(axes, chart, curve)
+        _draw_curve(axes, chart, curve, band=len(chart.curves) <= CROWD or not (form.alone or chart.legend))
     if not chart.curves:
         axes.text(0.5, 0.5, "no finished runs yet", transform=axes.transAxes, ha="center", color=MUTED)
     _scale_across(axes, chart, form)
@@ -83,19 +88,18 @@ def _fill(axes: Axes, chart: Chart, form: Form) -> None:
         axes.axhline(chart.axis.target, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
         axes.annotate(
             "target",
-            (1, chart.axis.target),
+            (0, chart.axis.target),  # On the left, where hardly a run is as good.
             xycoords=("axes fraction", "data"),
-            xytext=(-2, 3),
+            xytext=(3, 3),
             textcoords="offset points",
-            ha="right",
+            ha="left",
             color=MUTED,
             fontsize=form.text - 0.5,
         )
     if form.alone:
         axes.set_title(chart.heading)
-    if chart.curves and (form.alone or chart.legend):
-        longest = max(len(curve.title) for curve in chart.curves)
-        columns = max(1, min(4, int(form.width * 9 / (longest + 6))))
+    columns, _ = _arrange_legend(chart, form)
+    if columns:
         axes.legend(
             fontsize=form.text - 1,
             ncols=columns,
@@ -105,11 +109,23 @@ def _fill(axes: Axes, chart: Chart, form: Form) -> None:
         )
 
 
-def _draw_curve(axes: Axes, chart: Chart, curve: Curve) -> None:
+def _arrange_legend(chart: Chart, form: Form) -> tuple[int, float]:
+    """Columns of a chart's legend, 0 where it has none, and the inches that it needs for more than two rows."""
+    if not chart.curves or not (form.alone or chart.legend):
+        return 0, 0.0
+    line = (form.text - 1) / 72
+    entry = line * (5 + 0.5 * max(len(curve.title) for curve in chart.curves))
+    columns = max(1, min(4, int(form.width / entry)))
+    rows = math.ceil(len(chart.curves) / columns)
+    return columns, 1.5 * line * max(0, rows - 2)
+
+
+def _draw_curve(axes: Axes, chart: Chart, curve: Curve, band: bool) -> None:
     style, kind = look(curve.index), "group" if chart.legend else "series"
     gid = f"{kind}-{curve.index}"
     mean, low, high = chart.axis.clip(curve.mean), chart.axis.clip(curve.low), chart.axis.clip(curve.high)
-    if chart.joined:
+    pruned = curve.pruned or [False] * len(mean)
+    if chart.joined and band:
         axes.fill_between(
             curve.x,
             low,
@@ -121,19 +137,23 @@ def _draw_curve(axes: Axes, chart: Chart, curve: Curve) -> None:
             gid=f"{gid}-band",
             zorder=1.5,
         )
-    else:
-        axes.plot([curve.x[0]] * 2, [low[0], high[0]], color=style.color, linewidth=1.2, alpha=0.6, gid=f"{gid}-bar")
-        axes.plot(
-            [curve.x_low[0], curve.x_high[0]], mean * 2, color=style.color, linewidth=1.2, alpha=0.6, gid=f"{gid}-width"
-        )
+    elif not chart.joined:
+        bars = [(x, y) for x, *ends in zip(curve.x, low, high, strict=True) for y in (*ends, math.nan)]
+        axes.plot(*_columns(bars), color=style.color, linewidth=1.2, alpha=0.6, gid=f"{gid}-bar")
+        if curve.x_low:
+            ends = [curve.x_low[0], curve.x_high[0]]
+            axes.plot(ends, mean * 2, color=style.color, linewidth=1.2, alpha=0.6, gid=f"{gid}-width")
+        few = [(x, y) for x, y, gone in zip(curve.x, mean, pruned, strict=True) if gone]
+        faint: dict[str, Any] = {"linestyle": "none", "fillstyle": "none", "markersize": 3.5, "alpha": 0.7}
+        axes.plot(*_columns(few), color=style.color, marker=style.marker, gid=f"{gid}-pruned", **faint)
+    shown = [(x, y) for x, y, gone in zip(curve.x, mean, pruned, strict=True) if chart.joined or not gone]
     axes.plot(
-        curve.x,
-        mean,
+        *_columns(shown),
         color=style.color,
         drawstyle="steps-post" if chart.stepped else "default",
         linestyle=style.dash if chart.joined else "none",
         marker=style.marker if chart.markers else None,
-        markersize=4.5 if chart.joined else 8,
+        markersize=8 if curve.x_low else 4.5,
         label=curve.title,
         gid=f"{gid}-line",
     )

@@ -19,6 +19,8 @@ for (const button of all(".results thead button")) {
 
 // Everything that belongs to one optimizer lights up in the charts of a section; the rest fades.
 const light = (charts, index) => {
+  if (charts.dataset.lit === String(index)) return;
+  charts.dataset.lit = String(index);
   charts.classList.toggle("lit", index !== null);
   for (const mark of all("[data-series]", charts)) mark.classList.toggle("on", mark.dataset.series === index);
 };
@@ -47,9 +49,10 @@ for (const picture of all("[data-places]")) {
   const places = JSON.parse(picture.dataset.places), told = JSON.parse(chart.dataset.points);
   const point = (event) => {
     const box = svg.getBoundingClientRect(), scale = box.width / svg.viewBox.baseVal.width;
+    const hidden = new Set(all(".hidden", svg).map((mark) => mark.dataset.series));
     let best = -1, least = REACH;
     places.forEach(([index, x, y], i) => {
-      if (svg.querySelector(`[data-series="${index}"].hidden`)) return;
+      if (hidden.has(String(index))) return;
       const gap = Math.hypot(box.left + x * scale - event.clientX, box.top + y * scale - event.clientY);
       if (gap < least) [best, least] = [i, gap];
     });

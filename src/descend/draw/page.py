@@ -6,8 +6,9 @@ from importlib.resources import files
 from typing import Any
 
 from descend.compare import Comparison, TaskResult
+from descend.compare.environment import describe_environment
 from descend.draw.charts import Chart, chart_profiles, task_charts
-from descend.draw.figures import draw_chart, list_points
+from descend.draw.figures import CROWD, draw_chart, list_points
 from descend.draw.formulas import find_formula
 from descend.draw.pictures import find_places, inline
 from descend.draw.results_table import LAST, Cell, fill_cells, list_columns, show_half
@@ -29,6 +30,12 @@ from descend.errors import missing_extra
 
 SWATCH_DASHES = ("", "6 2", "2 2")
 """Of the short lines in the page's legend: the same patterns as in the pictures."""
+SEARCH_WORDS = {
+    "grid": "learning rates",
+    "tpe": "trials by Optuna's TPE sampler",
+    "random": "trials by Optuna's random sampler",
+}
+"""Of what there are so many, for each kind of search."""
 
 
 def render_page(comparison: Comparison) -> str:
@@ -56,6 +63,7 @@ def render_page(comparison: Comparison) -> str:
         across=_across(results) if len(results) > 1 else None,
         profiles=None if profiles is None else _figure(profiles, "profiles"),
         legend=_legend(results[0]),
+        crowded=len(results[0].contenders) > CROWD,
         optimizers=_optimizers(results),
         complete=comparison.complete,
         environment=_environment(results),
@@ -71,7 +79,7 @@ def _colors() -> str:
 def _legend(result: TaskResult) -> list[dict[str, Any]]:
     """The contenders as they are drawn in every chart."""
     return [
-        {"index": i, "title": c.title, "color": look(i).index, "dash": SWATCH_DASHES[i % len(SWATCH_DASHES)]}
+        {"index": i, "title": c.title, "color": look(i).index, "dash": SWATCH_DASHES[look(i).pattern]}
         for i, c in enumerate(result.contenders)
     ]
 
@@ -145,7 +153,9 @@ def _optimizers(results: Sequence[TaskResult]) -> list[dict[str, Any]]:
                 f"seed {r['seed']}: " + ("diverged" if r["diverged"] else show(r["test_metric"]))
                 for r in result.runs(entry.name, "final", row.lr)
             ]
-            facts = [("test " + result.task.score.name + " of each seed", ", ".join(seeds) or "not yet")]
+            own = next(one for one in result.contenders if one.name == entry.name)
+            facts = [("sampled", own.space)] if own.space else []
+            facts.append(("test " + result.task.score.name + " of each seed", ", ".join(seeds) or "not yet"))
             if row.validation is not None:
                 facts.append(("validation, mean", show(row.validation.mean)))
             if row.area is not None:
@@ -168,8 +178,10 @@ def _tell_protocol(result: TaskResult) -> str:
     metric, protocol = result.task.score, result.protocol
     direction = "higher" if metric.higher_is_better else "lower"
     target = "" if protocol.target is None else f", target {metric.show(protocol.target)} on the validation part"
+    pruning = "; runs that are worse than most end early" if protocol.pruning else ""
+    search = f"{protocol.trials} {SEARCH_WORDS[protocol.search]} × {len(protocol.search_seeds)} seeds"
     return (
-        f"{protocol.trials} learning rates × {len(protocol.search_seeds)} seeds in the search, then "
+        f"{search} in the search{pruning}; then "
         f"{len(protocol.final_seeds)} fresh seeds at the chosen one; {protocol.steps} updates of "
         f"{protocol.batch_size} examples, the same data order for all; {metric.name}: {direction} is better{target}."
     )
@@ -184,5 +196,9 @@ def _environment(results: Sequence[TaskResult]) -> dict[str, Any]:
         together = "together where it can be" if protocol.together else "alone"
         rows.append([result.task.name, *seeds, str(protocol.steps), str(protocol.batch_size), together,
                      protocol.fingerprint[:12], protocol.digest])  # fmt: skip
+    found = {describe_environment(r["environment"]) for result in results for r in result.records if r["environment"]}
     head = ["task", "search seeds", "final seeds", "updates", "batch", "search trained", "data and model", "protocol"]
-    return {"versions": f"descend {versions[0]} · torch {versions[1]}", "head": head, "rows": rows}
+    told = sorted(found) or [
+        f"descend {versions[0]} · torch {versions[1]} · one thread a run; on what machine was not kept"
+    ]
+    return {"machines": told, "head": head, "rows": rows}

@@ -55,7 +55,8 @@ def fill_cells(result: TaskResult, row: Row) -> list[Cell]:
     runs, lost = row.searched + row.final, row.diverged_search + row.diverged_final
     reached = f"{row.reached} of {row.final}" if row.final else ""
     share = "" if row.optimizer_share is None else f"{100 * row.optimizer_share:.0f} % of the time"
-    edge = "at the edge of its grid" if row.at_edge else ""
+    edge = f"at the edge of its {'grid' if result.protocol.search == 'grid' else 'range'}" if row.at_edge else ""
+    pruned = f"{row.pruned} of {result.protocol.trials} trials pruned" if row.pruned else ""
     return [
         accuracy,
         behind,
@@ -64,7 +65,7 @@ def fill_cells(result: TaskResult, row: Row) -> list[Cell]:
         _number(row.seconds, ".2f", " s"),
         _number(row.microseconds_per_step, ".0f", " µs", remark=share),
         Cell("–", LAST) if row.state_bytes is None else Cell(show_bytes(row.state_bytes), row.state_bytes),
-        Cell(f"{lost} of {runs}", lost),
+        Cell(f"{lost} of {runs}", lost, pruned),
     ]
 
 

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from descend.compare import TaskResult
-from descend.compare.protocol import Record
+from descend.compare.protocol import Record, group_by_trial
 from descend.tasks import Metric
 
 LEAST_ERROR = 1e-3
@@ -78,7 +78,8 @@ class Curve:
     """One contender in one chart; ``low`` and ``high`` bound its band, ``band`` says what that is.
 
     ``index`` is the contender's place in the comparison, which decides how it looks. ``x_low`` and ``x_high`` are
-    the ends of horizontal bars, where a chart has them.
+    the ends of horizontal bars, where a chart has them. ``pruned`` says which points were given up early, and
+    ``notes`` what else there is to tell of each.
     """
 
     name: str
@@ -93,6 +94,8 @@ class Curve:
     band: str = "seeds"
     x_low: Sequence[float] = ()
     x_high: Sequence[float] = ()
+    pruned: Sequence[bool] = ()
+    notes: Sequence[str] = ()
 
 
 def find_axis(result: TaskResult) -> Axis:
@@ -136,21 +139,20 @@ def sensitivity_curves(result: TaskResult) -> list[Curve]:
     chosen = {row.name: row.lr for row in result.rows}
     curves: list[Curve] = []
     for index, contender in enumerate(result.contenders):
-        by_lr = search_by_rate(result, contender.name)
-        if by_lr:
-            columns = [[axis.place(r["validation_metric"]) for r in runs] for runs in by_lr.values()]
-            lost = [any(r["diverged"] for r in runs) for runs in by_lr.values()]
-            name = contender.name
-            curves.append(_curve(name, contender.title, index, list(by_lr), columns, lost, chosen.get(name)))
+        trials = group_by_trial(result.runs(contender.name, "search"))
+        if trials:
+            columns = [[axis.place(r["validation_metric"]) for r in runs] for runs in trials]
+            lost = [any(r["diverged"] for r in runs) for runs in trials]
+            rates, name = [runs[0]["lr"] for runs in trials], contender.name
+            curve = _curve(name, contender.title, index, rates, columns, lost, chosen.get(name))
+            pruned = [any(r["pruned"] for r in runs) for runs in trials]
+            curves.append(replace(curve, pruned=pruned, notes=[tell_values(runs[0]) for runs in trials]))
     return curves
 
 
-def search_by_rate(result: TaskResult, contender: str) -> dict[float, list[Record]]:
-    """The search runs of a contender by learning rate, from the smallest."""
-    by_lr: dict[float, list[Record]] = {}
-    for record in result.runs(contender, "search"):
-        by_lr.setdefault(record["lr"], []).append(record)
-    return dict(sorted(by_lr.items()))
+def tell_values(record: Record) -> str:
+    """What a sampler chose beside the learning rate: ``weight_decay=0.01, schedule=cosine``."""
+    return ", ".join(f"{name}={value}" for name, value in record["values"].items())
 
 
 def time_points(result: TaskResult) -> list[Curve]:

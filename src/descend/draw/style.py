@@ -1,7 +1,7 @@
 """Colours, dashes and markers: one look for every picture.
 
-The first eight colours derive from Okabe and Ito (2008), which people with any common colour blindness can
-tell apart; a dash pattern and a marker say the same a second time. Each colour has a twin for dark
+The first eight colours derive from Okabe and Ito (2008). Two colours that people with a common colour blindness may
+confuse have different dash patterns, and a marker says the same once more. Each colour has a twin for dark
 backgrounds.
 """
 
@@ -36,10 +36,12 @@ DARK = (
     "#9ad8ff",
     "#b9a1ff",
     "#e4e4e4",
-    "#d98a5f",
+    "#b8604f",
     "#c8d64b",
 )
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.4, 1.2)))
+PATTERNS = (0, 1, 2, 1, 2, 1, 2, 0, 2, 0)
+"""Which dash goes with each colour at first: colours that someone may confuse have different ones."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
 
 SETTINGS: dict[str, Any] = {
@@ -94,18 +96,20 @@ class Look:
 
     index: int
     color: str
-    dash: Any
+    pattern: int
     marker: str
+
+    @property
+    def dash(self) -> Any:
+        """The dash pattern as matplotlib takes it."""
+        return DASHES[self.pattern]
 
 
 def look(index: int) -> Look:
-    """The look of the contender at this place of the comparison."""
-    return Look(
-        index % len(LIGHT),
-        LIGHT[index % len(LIGHT)],
-        DASHES[index % len(DASHES)],
-        MARKERS[(index + index // len(LIGHT)) % len(MARKERS)],
-    )
+    """The look of the contender at this place of the comparison; the first thirty are all different."""
+    again, color = divmod(index, len(LIGHT))
+    pattern = (PATTERNS[color] + again) % len(DASHES)
+    return Look(color, LIGHT[color], pattern, MARKERS[(color + again) % len(MARKERS)])
 
 
 @contextmanager
