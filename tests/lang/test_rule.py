@@ -184,3 +184,11 @@ def test_a_variant_has_other_defaults_and_the_same_formula():
 def test_a_variant_of_no_hyper_parameter_is_refused():
     with pytest.raises(RuleError, match="rule 'made' .*has no hyper-parameter 'betta'. Did you mean 'beta'?"):
         made.variant("other", betta=1.0)
+
+
+def test_a_rule_prints_as_its_name_and_options():
+    @rule
+    def came(p, g, lr=0.1, beta=0.9):
+        return -lr * beta * g
+
+    assert repr(came) == "<rule came: lr, beta>"

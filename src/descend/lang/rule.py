@@ -73,7 +73,7 @@ class State:
         return frozenset() if self.rate == "tensor" or self.shared else every
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rule:
     """A published method: its formula and everything that can be read from the signature.
 
@@ -106,6 +106,9 @@ class Rule:
     evaluation: Formula | None = None
     decay: str | None = None
     refuses: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<rule {self.name}: {', '.join(self.hypers)}>"
 
     @property
     def doc(self) -> str:
