@@ -55,7 +55,10 @@ def test_parameters(name, layout, backend):
     assert twins.params[0][0].stride() == strides
 
 
-LAZY = {torch.complex64: (torch.conj, torch.Tensor.is_conj), torch.float32: (torch.ops.aten._neg_view, torch.Tensor.is_neg)}
+LAZY = {
+    torch.complex64: (torch.conj, torch.Tensor.is_conj),
+    torch.float32: (torch.ops.aten._neg_view, torch.Tensor.is_neg),
+}
 
 
 @pytest.mark.parametrize("dtype", LAZY, ids=str)
