@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+from descend.backends.cpu import contents
+from descend.optim import batches
+
 
 @pytest.fixture(autouse=True)
 def same_torch():
@@ -12,9 +15,13 @@ def same_torch():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(params=["eager", "cpu"])
-def backend(request):
-    return request.param
+@pytest.fixture(params=["eager", "cpu", "cpu, asked from Python"])
+def backend(request, monkeypatch):
+    """A backend by name; the last is the CPU's where compiled code cannot ask torch and Python for what they hold."""
+    if request.param not in ("eager", "cpu"):
+        monkeypatch.setattr(batches, "find_torch", lambda: None)
+        monkeypatch.setattr(contents, "can_look_inside", lambda: False)
+    return request.param.split(",")[0]
 
 
 @pytest.fixture
