@@ -8,7 +8,7 @@ from torch import Tensor
 
 from descend.backends.base import Batch, Runner, Totals
 from descend.backends.cpu import runner as cpu
-from descend.backends.cpu.gradients import Answer, Gradients, find_torch
+from descend.backends.cpu.inspection.gradients import Answer, Gradients, find_torch
 from descend.backends.eager import EagerRunner
 from descend.errors import ParameterError, message
 from descend.lang.program import Program

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from descend.backends.cpu import runner as cpu
-from descend.backends.cpu.contents import Contents
-from descend.backends.cpu.tiling import choose_inner, list_short
+from descend.backends.cpu.inspection.contents import Contents
+from descend.backends.cpu.tiles.short_axes import choose_inner, list_short
 from descend.errors import BackendError, OptionError, ParameterError, message
 from descend.lang.fold import build_program, fold_zeros, split_options
 from descend.lang.program import Program

@@ -27,6 +27,7 @@ class Body:
     prefix: str = "%v"
     lines: list[str] = field(default_factory=list)
     operands: dict[Node, str] = field(default_factory=dict)
+    names: int = 0
 
     def emit(self, text: str) -> None:
         """Append instructions."""
@@ -34,7 +35,8 @@ class Body:
 
     def name(self) -> str:
         """A name that no value of this function has yet."""
-        return f"{self.prefix}{len(self.lines)}"
+        self.names += 1
+        return f"{self.prefix}{self.names}"
 
     def operand(self, node: Node) -> str:
         """What stands for a node: a literal, or the value computed before."""
@@ -50,27 +52,51 @@ class Body:
         self.emit(IR[node.op].format(*arguments, r=name, T=self.kind, S=suffix, f=libm))
         self.operands[node] = name
 
-    def read_scalar(self, node: Node, base: str, index: int) -> None:
-        """Append the reading of a float64 from a table, as a boolean or in this body's type."""
+    def load(self, kind: str, base: str, place: str | int) -> str:
+        """Append the reading of one number of an array."""
         name = self.name()
-        self.emit(f"{name}.a = getelementptr double, ptr {base}, i64 {index}")
-        self.emit(f"{name}.d = load double, ptr {name}.a")
-        if node.boolean:
-            self.emit(f"{name} = fcmp une double {name}.d, 0.0")
-        elif self.kind == "double":
-            name = f"{name}.d"
-        else:
-            self.emit(f"{name} = fptrunc double {name}.d to {self.kind}")
-        self.operands[node] = name
+        self.emit(f"{name}.a = getelementptr inbounds {kind}, ptr {base}, i64 {place}")
+        self.emit(f"{name} = load {kind}, ptr {name}.a")
+        return name
 
-    def write_scalar(self, node: Node, base: str, index: int) -> None:
-        """Append the writing of a float64 to a table."""
-        name, value = self.name(), self.operand(node)
+    def store(self, kind: str, value: str, base: str, place: str | int) -> None:
+        """Append the writing of one number of an array."""
+        name = self.name()
+        self.emit(f"{name} = getelementptr inbounds {kind}, ptr {base}, i64 {place}")
+        self.emit(f"store {kind} {value}, ptr {name}")
+
+    def widen(self, kind: str, value: str) -> str:
+        """Append the making of a float64 from a float, a count (``"i32"``) or a boolean (``"i1"``)."""
+        if kind == "double":
+            return value
+        name = self.name()
+        self.emit(f"{name} = {'fpext' if kind == 'float' else 'uitofp'} {kind} {value} to double")
+        return name
+
+    def narrow(self, kind: str, value: str) -> str:
+        """Append the rounding of a float64 to a float type."""
+        if kind == "double":
+            return value
+        name = self.name()
+        self.emit(f"{name} = fptrunc double {value} to {kind}")
+        return name
+
+    def read(self, node: Node, base: str, place: str | int, kind: str = "double") -> None:
+        """Append the reading of a node's value from an array, as a boolean or in this body's type."""
+        value = self.load(kind, base, place)
         if node.boolean:
-            self.emit(f"{name}.d = uitofp i1 {value} to double")
-            value = f"{name}.d"
-        self.emit(f"{name} = getelementptr double, ptr {base}, i64 {index}")
-        self.emit(f"store double {value}, ptr {name}")
+            self.operands[node] = name = self.name()
+            self.emit(f"{name} = fcmp une {kind} {value}, 0.0")
+        else:
+            self.operands[node] = value if kind == self.kind else self.narrow(self.kind, value)
+
+    def write(self, node: Node, base: str, place: str | int) -> None:
+        """Append the writing of a node's value to an array of float64; this body's type is float64."""
+        self.store("double", self.as_double(node), base, place)
+
+    def as_double(self, node: Node) -> str:
+        """What stands for a node, a boolean as 0 or 1; this body's type is float64."""
+        return self.widen("i1" if node.boolean else "double", self.operand(node))
 
     def text(self) -> str:
         """The instructions."""

@@ -11,7 +11,7 @@ from descend.backends.cpu.coordinates import (
     read_scalars,
     store_streams,
 )
-from descend.backends.cpu.reductions import add_up
+from descend.backends.cpu.reductions import accumulator, add_up, hand_over
 from descend.backends.cpu.words import CELL
 from descend.lang.parameter_write import STOCHASTIC
 from descend.lang.program import Pass, Program
@@ -33,20 +33,21 @@ def _render_span(program: Program, step: Pass, storage: Storage) -> str:
     read_keys(prologue, program, step)
     body = Body(storage.work, operands=prologue.operands, prefix="%c")
     compute_coordinate(body, program, step, storage, "%x")
-    sums = [add_up(body, node, i) for i, node in enumerate(step.reductions)]
+    ends = Body(storage.work, prefix="%e")
+    phis = []
+    for i, node in enumerate(step.reductions):
+        kind, nothing = accumulator(node, storage.work)
+        phis.append(f"  %sum{i} = phi {kind} [ {nothing}, %entry ], [ %sum{i}.next, %loop ]")
+        add_up(body, node, i)
+        hand_over(ends, node, f"%sum{i}.next", program.slots[node])
     store_streams(body, program, step, storage)
     return template.SPAN.format(
         k=step.index,
         pointers="".join(f"ptr noalias nocapture %x.{n}, " for n in names) + _pass_start(step),
         prologue=prologue.text(),
-        phis="\n".join(
-            f"  %sum{i} = phi {t} [ {z}, %entry ], [ %sum{i}.next, %loop ]" for i, (t, z) in enumerate(sums)
-        ),
+        phis="\n".join(phis),
         body=body.text(),
-        ends="\n".join(
-            template.SUM_END[kind].format(i=i, slot=program.slots[node], x=f"%sum{i}.next")
-            for i, ((kind, _), node) in enumerate(zip(sums, step.reductions, strict=True))
-        ),
+        ends=ends.text(),
     )
 
 

@@ -1,6 +1,8 @@
-"""What the host hands to a kernel: the fields of the context, and the columns of the table that it points to."""
+"""What the host hands to a kernel: the words of the context, and the columns of the table that it points to."""
 
-CONTEXT = {
+from descend.backends.cpu.record import Record, read_item
+
+_WORDS = {
     "tensors": "i64",  # number of tensors T
     "first": "i64",  # the first tensor of this call's block
     "last": "i64",  # the tensor behind its last
@@ -23,25 +25,11 @@ CONTEXT = {
     "release": "ptr",  # void release(ptr): lets go of the gradients when the step has been counted; null for none
     "float_state": "i64",  # the caller's floating-point control state
 }
-"""The fields in order, eight bytes each, and the LLVM type of each."""
+CONTEXT = Record("ctx", _WORDS)
 
 ROW, SIZE, ADDRESSES = 0, 1, 2
 """Columns of the table: each tensor's row of the uniform table, -1 without gradient; its size; and the first address.
 Addresses are those of streams and of states; of programs with rows or columns more follows, see ``slices``."""
-
-
-def find_field(name: str) -> int:
-    """The number of a field of the context."""
-    return list(CONTEXT).index(name)
-
-
-def read_fields(*names: str) -> str:
-    """Instructions that read fields of the context ``%ctx``, each into the value of its name."""
-    return "".join(
-        f"  %{name}.p = getelementptr i64, ptr %ctx, i64 {find_field(name)}\n"
-        f"  %{name} = load {CONTEXT[name]}, ptr %{name}.p\n"
-        for name in names
-    )
 
 
 def read_entry(name: str, column: int, kind: str = "ptr") -> str:
@@ -49,6 +37,14 @@ def read_entry(name: str, column: int, kind: str = "ptr") -> str:
     return (
         f"  %{name}.m = mul i64 %tensors, {column}\n"
         f"  %{name}.j = add i64 %{name}.m, %j\n"
-        f"  %{name}.a = getelementptr i64, ptr %table, i64 %{name}.j\n"
-        f"  %{name} = load {kind}, ptr %{name}.a\n"
+        f"  %{name}.p = getelementptr i64, ptr %table, i64 %{name}.j\n"
+        f"  %{name} = load {kind}, ptr %{name}.p\n"
     )
+
+
+READ_ROW = read_item("row", "table") + "  %absent = icmp slt i64 %row, 0\n"
+"""Reads the row of the uniform table that tensor ``%j`` has, and whether it has none."""
+FIND_UNIFORMS = "  %u.m = mul i64 %row, {columns}\n  %u = getelementptr double, ptr %uniforms, i64 %u.m\n"
+"""Finds that row, as ``%u``."""
+FIND_SLOTS = "  %s.m = mul i64 %j, {slots}\n  %s = getelementptr double, ptr %slots, i64 %s.m\n"
+"""Finds the slots of tensor ``%j``, as ``%s``."""

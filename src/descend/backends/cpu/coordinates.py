@@ -24,9 +24,9 @@ def read_scalars(program: Program, step: Pass, storage: Storage) -> Body:
     used = {a for n in step.body for a in n.args} | {n for _, n in step.stores}
     prologue = Body(storage.work)
     for node in (n for n in program.columns if n in used):
-        prologue.read_scalar(node, "%u", program.columns[node])
+        prologue.read(node, "%u", program.columns[node])
     for node in (n for n in program.slots if n in used and n.rate is Rate.TENSOR):
-        prologue.read_scalar(node, "%s", program.slots[node])
+        prologue.read(node, "%s", program.slots[node])
     return prologue
 
 

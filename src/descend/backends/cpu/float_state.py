@@ -1,8 +1,8 @@
 """The floating-point control state of threads, in the words of each processor family."""
 
-from descend.backends.cpu.context import find_field
+from descend.backends.cpu.context import CONTEXT
 
-_AT = find_field("float_state")
+_AT = CONTEXT.place("float_state")
 FLOAT_STATE = {
     "x86_64": {
         "declare": "declare void @llvm.x86.sse.stmxcsr(ptr)\ndeclare void @llvm.x86.sse.ldmxcsr(ptr)",

@@ -31,33 +31,40 @@ def join(name: str, one: str, other: str, kind: str = "double", lanes: int = 0) 
     return JOIN[name].format(one, other, T=vector if lanes else kind, S=f"v{lanes}{suffix}" if lanes else suffix)
 
 
-def add_up(body: Body, node: Node, i: int) -> tuple[str, str]:
-    """One coordinate's share of a reduction; returns the accumulator's type and its zero."""
-    value = body.operand(node.args[0])
+def accumulator(node: Node, work: str) -> tuple[str, str]:
+    """The type in which coordinates add up to a reduction in a register, and what it begins with."""
+    if node.name == "nonfinite":
+        return "i32", "0"
+    return partial_kind(node, work), NOTHING[name_join(node)]
+
+
+def add_up(body: Body, node: Node, i: int) -> None:
+    """Append the adding of a coordinate to accumulator ``%sum{i}``: what comes out is ``%sum{i}.next``."""
     if node.name == "nonfinite":
         bits, exponent = NON_FINITE[body.kind]
-        body.emit(f"%sum{i}.b = bitcast {body.kind} {value} to {bits}")
+        body.emit(f"%sum{i}.b = bitcast {body.kind} {body.operand(node.args[0])} to {bits}")
         body.emit(f"%sum{i}.e = and {bits} %sum{i}.b, {exponent}")
         body.emit(f"%sum{i}.n = icmp eq {bits} %sum{i}.e, {exponent}")
         body.emit(f"%sum{i}.w = zext i1 %sum{i}.n to i32")
         body.emit(f"%sum{i}.next = add i32 %sum{i}, %sum{i}.w")
-        return "i32", "0"
-    if node.name == "largest":
-        body.emit(f"%sum{i}.next = {join('largest', f'%sum{i}', value, body.kind)}")
-        return body.kind, NOTHING["largest"]
-    value = widen(body, node.args[0], f"%sum{i}", squared=node.name == "sumsq")
-    # the one place where order is free, so that the sum vectorises; chunks fix it again
-    body.emit(f"%sum{i}.next = fadd reassoc nsz double %sum{i}, {value}")
-    return "double", NOTHING["sum"]
+    elif node.name == "largest":
+        body.emit(f"%sum{i}.next = {join('largest', f'%sum{i}', body.operand(node.args[0]), body.kind)}")
+    else:
+        # the one place where order is free, so that the sum vectorises; chunks fix it again
+        body.emit(f"%sum{i}.next = fadd reassoc nsz double %sum{i}, {take_share(body, node)}")
 
 
-def widen(body: Body, node: Node, name: str, *, squared: bool) -> str:
-    """A coordinate's value, or its square, in float64."""
-    value = body.operand(node)
-    if body.kind == "float":
-        body.emit(f"{name}.w = fpext float {value} to double")
-        value = f"{name}.w"
-    if squared:
-        body.emit(f"{name}.q = fmul double {value}, {value}")
-        value = f"{name}.q"
-    return value
+def take_share(body: Body, node: Node) -> str:
+    """Append what a coordinate adds to a reduction, in float64: its value, or the square of it."""
+    value = body.widen(body.kind, body.operand(node.args[0]))
+    if node.name != "sumsq":
+        return value
+    name = body.name()
+    body.emit(f"{name} = fmul double {value}, {value}")
+    return name
+
+
+def hand_over(body: Body, node: Node, value: str, slot: int) -> None:
+    """Append the writing of a finished accumulator to its slot of ``%out``; ``body`` has the work type."""
+    kind, _ = accumulator(node, body.kind)
+    body.store("double", body.widen(kind, value), "%out", slot)

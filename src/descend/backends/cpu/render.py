@@ -15,13 +15,14 @@ and ``commit(context)``, which counts the step of every tensor that took it.
 What the context holds is said in ``context``.
 """
 
-from descend.backends.cpu import chunk_passes, template, tile_passes
-from descend.backends.cpu.beginning import render_beginning
+from descend.backends.cpu import chunk_passes, template
 from descend.backends.cpu.body import Body, Storage
 from descend.backends.cpu.float_state import FLOAT_STATE, OWN_STATE
 from descend.backends.cpu.reductions import NOTHING, join, name_join
-from descend.backends.cpu.slices import lay_out
-from descend.backends.cpu.tile_groups import group_passes
+from descend.backends.cpu.tiles.groups import group_passes
+from descend.backends.cpu.tiles.layout import lay_out
+from descend.backends.cpu.tiles.passes import render_functions, render_tiles
+from descend.backends.cpu.tiles.tensor_beginning import render_tensor_beginning
 from descend.backends.cpu.words import declare
 from descend.lang.graph import Rate, walk
 from descend.lang.program import Pass, Program
@@ -39,12 +40,12 @@ def render(program: Program, storage: Storage, machine: str) -> str:
     parts = [
         float_state["declare"],
         declare(),
-        tile_passes.render_functions(program, storage.work) if program.axes else "",
+        render_functions(program, storage.work) if program.axes else "",
     ]
     followers = {group[0]: group[1:] for group in group_passes(program)}
     for step in program.passes:
         if program.axes:
-            parts.append(tile_passes.render_tiles(program, step, storage))
+            parts.append(render_tiles(program, step, storage))
         else:
             parts.append(chunk_passes.render_chunks(program, step, storage))
         after = followers.get(step.index, ())
@@ -65,19 +66,19 @@ def _render_enter(program: Program, step: Pass, work: str, remember: str, after:
     known = frozenset((*program.totals, *program.group_sums))
     for node in walk(step.columns, cut=known):
         if node.op == "input" or node in program.group_sums:
-            rows.read_scalar(node, "%x", program.inputs.index(program.group_sums.get(node, node.name)))
+            rows.read(node, "%x", program.inputs.index(program.group_sums.get(node, node.name)))
         elif node in known:
-            rows.read_scalar(node, "%totals", program.totals[node])
+            rows.read(node, "%totals", program.totals[node])
         elif node.op != "const":
             rows.compute(node)
     for node in step.columns:
-        rows.write_scalar(node, "%u", program.columns[node])
+        rows.write(node, "%u", program.columns[node])
     return template.ENTER.format(
         k=step.index,
         remember=remember,
         also="".join(template.CALL.format(name="enter", k=k) for k in after),
         rows=rows.text(),
-        tensors=render_beginning(program, step, work),
+        tensors=render_tensor_beginning(program, step, work),
         inputs=len(program.inputs),
         columns=len(program.columns),
         slots=len(program.slots),

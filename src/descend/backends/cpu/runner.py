@@ -11,18 +11,18 @@ from descend.backends.base import WORK, Batch, Totals, is_dense
 from descend.backends.cpu import compiler, team
 from descend.backends.cpu.body import Storage
 from descend.backends.cpu.chunk_passes import CHUNK
-from descend.backends.cpu.context import ADDRESSES, CONTEXT, ROW, SIZE, find_field
-from descend.backends.cpu.gradients import Gradients
+from descend.backends.cpu.context import ADDRESSES, CONTEXT, ROW, SIZE
+from descend.backends.cpu.inspection.gradients import Gradients
 from descend.backends.cpu.render import render
-from descend.backends.cpu.tile_groups import group_passes, place_scratch
-from descend.backends.cpu.tiling import TiledBatch
+from descend.backends.cpu.tiles.batch import TiledBatch
+from descend.backends.cpu.tiles.groups import group_passes, place_scratch
 from descend.lang.graph import Node
 from descend.lang.program import Program
 
 SERIAL_BELOW = 30_000
 """Coordinates below which a launch on several threads costs more than it saves (measured)."""
 
-_FIRST, _LAST = map(find_field, ("first", "last"))
+_FIRST, _LAST = map(CONTEXT.place, ("first", "last"))
 
 BLOCK = 1 << 18
 """Coordinates that a chain of passes runs over together, so that the second finds them in the cache: LAMB on
@@ -84,7 +84,7 @@ class CpuRunner:
         self._uniforms = np.zeros((count, len(program.columns)))
         self._slots = np.zeros((count, len(program.slots)))
         self._partials = np.zeros((int(chunks.sum()), len(program.slots)))
-        self._context = np.zeros(len(CONTEXT), np.int64)
+        self._context = np.zeros(len(CONTEXT.words), np.int64)
         self._address = self._context.ctypes.data
         self._forks, self._asked = -1, 0
         self._openmp: team.OpenMP | None = None
@@ -117,7 +117,7 @@ class CpuRunner:
         return self._tiled.bytes + own * max(1, self._threads)
 
     def _put(self, name: str, value: int) -> None:
-        self._context[find_field(name)] = value
+        self._context[CONTEXT.place(name)] = value
 
     def set_params(self, addresses: list[int]) -> None:
         """Where the parameters lie."""

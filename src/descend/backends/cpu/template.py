@@ -3,24 +3,23 @@
 Nothing here knows a formula; ``render`` fills the braces.
 """
 
-from descend.backends.cpu.context import SIZE, read_entry, read_fields
+from descend.backends.cpu.context import CONTEXT, FIND_SLOTS, FIND_UNIFORMS, READ_ROW, SIZE, read_entry
 
 COMMIT = (
     """
 define void @commit(ptr %ctx) {{
 entry:
 """
-    + read_fields("tensors", "rows", "table", "inputs", "steps", "gradients", "release")
+    + CONTEXT.read("tensors", "rows", "table", "inputs", "steps", "gradients", "release")
     + """  br label %head
 head:
   %j = phi i64 [ 0, %entry ], [ %j.next, %next ]
   %some = icmp slt i64 %j, %tensors
   br i1 %some, label %find, label %row.head
 find:
-  %row.p = getelementptr i64, ptr %table, i64 %j
-  %row = load i64, ptr %row.p
-  %absent = icmp slt i64 %row, 0
-  br i1 %absent, label %next, label %work
+"""
+    + READ_ROW
+    + """  br i1 %absent, label %next, label %work
 work:
   %step.p = getelementptr float, ptr %steps, i64 %j
   %step = load float, ptr %step.p
@@ -75,24 +74,12 @@ exit:
 }}
 """
 
-SUM_END = {
-    "float": (
-        "  %end{i}.d = fpext float {x} to double\n"
-        "  %end{i} = getelementptr double, ptr %out, i64 {slot}\n  store double %end{i}.d, ptr %end{i}"
-    ),
-    "double": "  %end{i} = getelementptr double, ptr %out, i64 {slot}\n  store double {x}, ptr %end{i}",
-    "i32": (
-        "  %end{i}.d = uitofp i32 {x} to double\n"
-        "  %end{i} = getelementptr double, ptr %out, i64 {slot}\n  store double %end{i}.d, ptr %end{i}"
-    ),
-}
-
 RUN_HEAD = (
     """
 define void @run_{k}(ptr %ctx, i64 %me, i64 %team) noinline {{
 entry:
 {scratch}"""
-    + read_fields("tensors", "first", "last", "table", "chunk_tensor", "chunk_first", "uniforms", "slots", "partials")
+    + CONTEXT.read("tensors", "first", "last", "table", "chunk_tensor", "chunk_first", "uniforms", "slots", "partials")
     + """  %from.p = getelementptr i64, ptr %chunk_first, i64 %first
   %from = load i64, ptr %from.p
   %to.p = getelementptr i64, ptr %chunk_first, i64 %last
@@ -114,16 +101,14 @@ find:
   %j.p = getelementptr i32, ptr %chunk_tensor, i64 %chunk
   %j.32 = load i32, ptr %j.p
   %j = sext i32 %j.32 to i64
-  %row.p = getelementptr i64, ptr %table, i64 %j
-  %row = load i64, ptr %row.p
-  %absent = icmp slt i64 %row, 0
-  br i1 %absent, label %next, label %work
+"""
+    + READ_ROW
+    + """  br i1 %absent, label %next, label %work
 work:
-  %u.m = mul i64 %row, {columns}
-  %u = getelementptr double, ptr %uniforms, i64 %u.m
-  %s.m = mul i64 %j, {slots}
-  %s = getelementptr double, ptr %slots, i64 %s.m
-  %o.m = mul i64 %chunk, {slots}
+"""
+    + FIND_UNIFORMS
+    + FIND_SLOTS
+    + """  %o.m = mul i64 %chunk, {slots}
   %o = getelementptr double, ptr %partials, i64 %o.m
 """
 )
@@ -158,7 +143,7 @@ ENTER = (
 define void @enter_{k}(ptr %ctx) {{
 entry:
 """
-    + read_fields("first", "last", "rows", "table", "inputs", "uniforms", "slots", "totals")
+    + CONTEXT.read("first", "last", "rows", "table", "inputs", "uniforms", "slots", "totals")
     + """  {remember}
   %begin = icmp eq i64 %first, 0
   %rows.now = select i1 %begin, i64 %rows, i64 0
@@ -180,10 +165,9 @@ tensor.head:
   %tensor.some = icmp slt i64 %j, %last
   br i1 %tensor.some, label %tensor.find, label %exit
 tensor.find:
-  %row.p = getelementptr i64, ptr %table, i64 %j
-  %row = load i64, ptr %row.p
-  %absent = icmp slt i64 %row, 0
-  br i1 %absent, label %tensor.next, label %tensor.work
+"""
+    + READ_ROW
+    + """  br i1 %absent, label %tensor.next, label %tensor.work
 tensor.work:
   call void @tensor_{k}(ptr %ctx, i64 %j, i64 %row)
   br label %tensor.next
@@ -197,13 +181,11 @@ exit:
 define internal void @tensor_{k}(ptr %ctx, i64 %j, i64 %row) {{
 entry:
 """
-    + read_fields("tensors", "table", "uniforms", "slots")
+    + CONTEXT.read("tensors", "table", "uniforms", "slots")
     + read_entry("size", SIZE, "i64")
-    + """  %u.m = mul i64 %row, {columns}
-  %u = getelementptr double, ptr %uniforms, i64 %u.m
-  %s.m = mul i64 %j, {slots}
-  %s = getelementptr double, ptr %slots, i64 %s.m
-{tensors}
+    + FIND_UNIFORMS
+    + FIND_SLOTS
+    + """{tensors}
   ret void
 }}
 """
@@ -214,21 +196,20 @@ FINISH = (
 define void @finish_{k}(ptr %ctx) {{
 entry:
 """
-    + read_fields("first", "last", "table", "chunk_first", "slots", "partials", "totals")
+    + CONTEXT.read("first", "last", "table", "chunk_first", "slots", "partials", "totals")
     + """  br label %head
 head:
   %j = phi i64 [ %first, %entry ], [ %j.next, %next ]
   %some = icmp slt i64 %j, %last
   br i1 %some, label %find, label %exit
 find:
-  %row.p = getelementptr i64, ptr %table, i64 %j
-  %row = load i64, ptr %row.p
-  %absent = icmp slt i64 %row, 0
-  br i1 %absent, label %next, label %work
+"""
+    + READ_ROW
+    + """  br i1 %absent, label %next, label %work
 work:
-  %s.m = mul i64 %j, {slots}
-  %s = getelementptr double, ptr %slots, i64 %s.m
-  %begin.p = getelementptr i64, ptr %chunk_first, i64 %j
+"""
+    + FIND_SLOTS
+    + """  %begin.p = getelementptr i64, ptr %chunk_first, i64 %j
   %begin = load i64, ptr %begin.p
   %end.p = getelementptr i64, ptr %begin.p, i64 1
   %end = load i64, ptr %end.p
@@ -279,7 +260,7 @@ STAGE = (
 define void @share_{k}(ptr %ctx) {{
 entry:
 """
-    + read_fields("thread_number", "team_size")
+    + CONTEXT.read("thread_number", "team_size")
     + """  %me.32 = call i32 %thread_number()
   %team.32 = call i32 %team_size()
   %me = sext i32 %me.32 to i64
@@ -302,7 +283,7 @@ define void @stage_{k}(ptr %ctx) {{
 entry:
   call void @enter_{k}(ptr %ctx)
 """
-    + read_fields("threads", "parallel")
+    + CONTEXT.read("threads", "parallel")
     + """  %alone = icmp sle i64 %threads, 1
   br i1 %alone, label %serial, label %team
 serial:

@@ -7,8 +7,9 @@ may follow at once, with what both read still in the cache.
 import functools
 from collections.abc import Iterable
 
-from descend.backends.cpu.shuffles import SPARE
-from descend.backends.cpu.slices import Loop, lay_out, list_read, plan_beginning
+from descend.backends.cpu.tiles.layout import lay_out
+from descend.backends.cpu.tiles.phases import Loop, list_read, plan_phases
+from descend.backends.cpu.tiles.shuffles import SPARE
 from descend.lang.graph import Node, Rate, walk
 from descend.lang.program import Pass, Program
 
@@ -32,7 +33,7 @@ def _can_begin(program: Program, step: Pass) -> bool:
 
 
 def _list_loops(program: Program, step: Pass) -> list[Loop]:
-    return [loop for phase in plan_beginning(program, step) for loop in phase.loops]
+    return [loop for phase in plan_phases(program, step) for loop in phase.loops]
 
 
 def list_scalars(program: Program, loops: Iterable[Loop]) -> list[Node]:
@@ -91,7 +92,7 @@ def place_scratch(program: Program) -> tuple[dict[Node, int], dict[Node, int], i
             if len(groups) == 1 and begun:
                 (group,) = groups
                 place[node] = ends.get(group, 0)
-                ends[group] = place[node] + 8 * (layout.length * (1 + max(layout.list_short(node.axes))) + SPARE)
+                ends[group] = place[node] + 8 * (layout.length * layout.count_short(node.axes) + SPARE)
     return *places, max(ends.values(), default=0)
 
 

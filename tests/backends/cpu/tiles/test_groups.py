@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from descend.backends.cpu.slices import lay_out
-from descend.backends.cpu.tile_groups import group_passes, list_begun, place_scratch
-from descend.backends.cpu.tiling import choose_inner, list_short
+from descend.backends.cpu.tiles.groups import group_passes, list_begun, place_scratch
+from descend.backends.cpu.tiles.layout import lay_out
+from descend.backends.cpu.tiles.short_axes import choose_inner, list_short
 from descend.lang.fold import build_program
 from descend.lang.weave import default_structure
 from descend.rules.adafactor import adafactor

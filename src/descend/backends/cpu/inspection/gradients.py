@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from descend.backends.cpu import compiler
-from descend.backends.cpu.contents import can_look_inside
-from descend.backends.cpu.gradients_template import FIELDS, TAKE, Answer
+from descend.backends.cpu.inspection.contents import can_look_inside
+from descend.backends.cpu.inspection.gradients_template import RECORD, TAKE, Answer
 
 _SYMBOLS = {
     "grad": "_ZNK3c1010TensorImpl4gradEv",
     "requires_grad": "_ZNK3c1010TensorImpl13requires_gradEv",
-    **{name: f"aoti_torch_{name}" for name in FIELDS[FIELDS.index("is_defined") :]},
+    **{name: f"aoti_torch_{name}" for name in list(RECORD.words)[RECORD.place("is_defined") :]},
 }
 _IMPLEMENTATION = 176
 """Bytes of a tensor's implementation, of which the set of its keys is among the last."""
@@ -88,7 +88,7 @@ class Gradients:
         numbers = {"count": len(params), "stretches": len(starts)}
         places = {"handle": found.handle, "key_set": found.key_set, "nothing": found.nothing}
         words = numbers | places | {name: array.ctypes.data for name, array in arrays.items()} | found.functions
-        self._record = np.array([words[name] for name in FIELDS], np.int64)
+        self._record = RECORD.fill(words)
         self.record, self.release_at = self._record.ctypes.data, module.address("release")
         # under the interpreter's lock: no other thread may give a parameter another gradient meanwhile
         self._take = module.function("take", ctypes.c_void_p, result=ctypes.c_int64, unlocked=False)

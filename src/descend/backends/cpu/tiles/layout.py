@@ -1,15 +1,16 @@
-"""Where a program's values of rows, columns and the like lie, and in which order a pass's beginning computes them."""
+"""Where the values of rows, columns and the like lie: columns of the address table, and fields of the tiles."""
 
 import functools
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from descend.backends.cpu.context import ADDRESSES
-from descend.backends.cpu.shuffles import GROUP
-from descend.lang.graph import Node, Rate, walk
-from descend.lang.program import Pass, Program
+from descend.backends.cpu.tiles.phases import list_read, plan_phases
+from descend.backends.cpu.tiles.short_axes import GROUP, MOST_SHORT
+from descend.lang.graph import Node, Rate
+from descend.lang.program import Program
 
 TILE_HEAD = 4
 """Fields of a tile before those of each reduction over slices: first row, row behind the last, first column, width."""
@@ -17,42 +18,6 @@ SHARE_FIELDS = 3
 """Fields of a tile for each reduction: address of its partial values, the first of them, and their number."""
 LOCAL_TILE = 1 << 13
 """Coordinates of a tile whose slices lie in no other: these then stay in the second cache from pass to pass."""
-MOST_SHORT = 32
-"""Coordinates behind an index of the innermost loop, at most, for which shuffles of vectors are written out."""
-
-
-@dataclass(frozen=True)
-class Loop:
-    """One loop over the elements of a kind of slice, before a pass.
-
-    Args:
-        axes: along which the elements lie.
-        nodes: values computed in it, arguments first.
-        sums: reductions of slice values that it adds up.
-        stores: new states that it writes.
-    """
-
-    axes: frozenset[int]
-    nodes: tuple[Node, ...]
-    sums: tuple[Node, ...]
-    stores: tuple[tuple[str, Node], ...]
-
-
-@dataclass(frozen=True)
-class Phase:
-    """What can be computed before a pass once the sums of the phase before are known.
-
-    Args:
-        scalars: tensor values.
-        loops: slice values; smaller slices first, since larger ones may use them.
-    """
-
-    scalars: tuple[Node, ...]
-    loops: tuple[Loop, ...]
-
-    def list_nodes(self) -> list[Node]:
-        """All values that are computed in it."""
-        return [*self.scalars, *(n for loop in self.loops for n in loop.nodes)]
 
 
 @dataclass(frozen=True)
@@ -105,6 +70,10 @@ class SliceLayout:
             places.append(place)
         return tuple(places)
 
+    def count_short(self, axes: frozenset[int]) -> int:
+        """How many slices lie behind an index of the innermost loop."""
+        return 1 + max(self.list_short(axes))
+
     @property
     def length(self) -> int:
         """Indices along the innermost loop's axis that a local tile has."""
@@ -133,6 +102,10 @@ class SliceLayout:
         """The column of a narrow value's address."""
         return self.first + len(self.axes) + len(self.buffers) + self.narrow[node]
 
+    def share_field(self, node: Node) -> int:
+        """The first of a tile's fields for a reduction."""
+        return TILE_HEAD + SHARE_FIELDS * self.taken.index(node)
+
     def along(self, axes: frozenset[int]) -> tuple[int, ...]:
         """Which of ``axes`` a set of the tensor's axes holds."""
         return tuple(i for i, joined in enumerate(self.axes) if joined[0] in axes)
@@ -145,7 +118,7 @@ def lay_out(program: Program) -> SliceLayout:
     narrow: dict[Node, None] = {}
     taken: list[Node] = []
     for step in program.passes:
-        loops = [loop for phase in plan_beginning(program, step) for loop in phase.loops]
+        loops = [loop for phase in plan_phases(program, step) for loop in phase.loops]
         home = {n: loop for loop in loops for n in loop.nodes}
         for loop in loops:
             below = [a for n in loop.nodes if n.op != "reduce" for a in n.args] + [n.args[0] for n in loop.sums]
@@ -171,48 +144,3 @@ def lay_out(program: Program) -> SliceLayout:
 
 def _number(nodes: Iterable[Node]) -> dict[Node, int]:
     return {n: i for i, n in enumerate(nodes)}
-
-
-def list_read(step: Pass) -> list[Node]:
-    """The slice values that a pass's coordinates use."""
-    used = [*(a for n in step.body for a in n.args), *(n for _, n in step.stores)]
-    used += [r.args[0] for r in step.reductions]
-    return [n for n in dict.fromkeys(used) if n.rate is Rate.SLICE]
-
-
-def plan_beginning(program: Program, step: Pass) -> list[Phase]:
-    """The order in which tensor and slice values are computed before a pass.
-
-    Args:
-        program: the step.
-        step: one of its passes.
-    """
-    earlier = program.passes[step.index - 1].reductions if step.index else ()
-    read_first_time = [n for n in earlier if any(n in list_read(later) for later in program.passes)]
-    stores = [n for _, n in (*step.tensor_stores, *step.slice_stores)]
-    new = {*step.slots, *step.slices}
-    known = frozenset(n for n in (*program.slots, *program.slices, *program.columns) if n not in new)
-    nodes = [n for n in walk([*step.slots, *step.slices, *stores], cut=known) if n not in known and n.op != "const"]
-    number: dict[Node, int] = dict.fromkeys(read_first_time, 0)  # of the phase in which a value is known
-    for node in nodes:
-        number[node] = max((number.get(a, 0) for a in node.args), default=0) + (node.op == "reduce")
-    phases = []
-    for k in range(1 + max(number.values(), default=0)):
-        scalars = tuple(n for n in nodes if n.rate is Rate.TENSOR and number[n] == k)
-        values = [n for n, own in number.items() if n.rate is Rate.SLICE and own == k]
-        sums = [n for n in nodes if n.op == "reduce" and number[n] == k + 1]
-        kept = [(s, n) for s, n in step.slice_stores if program.step.slice_states[s] == n.axes]
-        phases.append(Phase(scalars, tuple(_make_loops(values, sums, kept))))
-    return phases
-
-
-def _make_loops(values: list[Node], sums: list[Node], kept: list[tuple[str, Node]]) -> Iterator[Loop]:
-    """A loop for each kind of slice that has values to compute or to add up.
-
-    A state is written where its new value is computed, if that is of its own kind: in the loop that has read it.
-    """
-    kinds = dict.fromkeys([n.axes for n in values] + [n.args[0].axes for n in sums])
-    for axes in sorted(kinds, key=len):
-        fed = tuple(n for n in sums if n.args[0].axes == axes)
-        own = tuple(n for n in values if n.axes == axes)
-        yield Loop(axes, own, fed, tuple((s, n) for s, n in kept if n in own))

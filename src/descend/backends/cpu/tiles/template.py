@@ -3,7 +3,7 @@
 A tile is some rows, and of wide matrices some columns, of one tensor; ``template`` walks over tiles as over chunks.
 """
 
-from descend.backends.cpu.context import read_fields
+from descend.backends.cpu.context import CONTEXT
 from descend.backends.cpu.template import RUN_HEAD, RUN_TAIL
 
 FILL = """
@@ -102,13 +102,9 @@ exit:
 """
 """Writes ``n`` numbers, at least one, in float64."""
 
-FIELD = """  %{name}.p = getelementptr i64, ptr %tile, i64 {at}
-  %{name} = load {kind}, ptr %{name}.p
-"""
-
 RUN = (
     RUN_HEAD
-    + read_fields("tiles")
+    + CONTEXT.read("tiles")
     + """  %tile.m = mul i64 %chunk, {fields}
   %tile = getelementptr i64, ptr %tiles, i64 %tile.m
 {tiles}"""
@@ -120,7 +116,7 @@ TILE = (
 define internal void @tile_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %o, ptr %tile, ptr %scratch) {{
 entry:
 """
-    + read_fields("tensors", "table")
+    + CONTEXT.read("tensors", "table")
     + """{begin}{operands}
   call void @span_{k}({call}ptr %u, ptr %s, ptr %o)
   ret void
@@ -165,7 +161,7 @@ COLLECT = (
 define internal void @collect_{k}(ptr %ctx, i64 %j, i64 %begin, i64 %end) {{
 entry:
 """
-    + read_fields("tensors", "table", "tiles")
+    + CONTEXT.read("tensors", "table", "tiles")
     + """{homes}
   br label %head
 head:

@@ -1,11 +1,20 @@
 """Rendering of a span over a tile row by row: its innermost loop runs along the last axis."""
 
-from descend.backends.cpu import template, tile_template
 from descend.backends.cpu.body import Body
 from descend.backends.cpu.coordinates import compute_coordinate, name_dtypes, read_keys, read_scalars, store_streams
-from descend.backends.cpu.reductions import NOTHING, add_up, join, name_join, partial_kind, widen
-from descend.backends.cpu.tile_operands import TileOperands
-from descend.backends.cpu.tiling import WIDEST
+from descend.backends.cpu.reductions import (
+    NOTHING,
+    accumulator,
+    add_up,
+    hand_over,
+    join,
+    name_join,
+    partial_kind,
+    take_share,
+)
+from descend.backends.cpu.tiles import template
+from descend.backends.cpu.tiles.operands import Operands
+from descend.backends.cpu.tiles.tiling import WIDEST
 from descend.backends.cpu.words import CELL
 from descend.lang.graph import Node, Rate
 
@@ -17,10 +26,9 @@ class RowSpan:
         tiles: what it works on.
     """
 
-    def __init__(self, tiles: TileOperands) -> None:
+    def __init__(self, tiles: Operands) -> None:
         self.tiles = tiles
         self.program, self.step, self.storage, self.layout = tiles.program, tiles.step, tiles.storage, tiles.layout
-
         work, columns = self.storage.work, (tiles.last,)
         self.tops = {
             share  # largest numbers of columns that stay in the work type until the tile has ended
@@ -40,42 +48,37 @@ class RowSpan:
         body = Body(self.storage.work, operands=row.operands, prefix="%c")
         for i, node in enumerate(self.tiles.read):
             if self.tiles.spans_columns(node):
-                self.tiles.read_narrow(body, node, f"%wr{i}", "%i")
+                body.read(node, f"%wr{i}", "%i", self.storage.work)
         compute_coordinate(body, self.program, self.step, self.storage, "%y")
-        end = Body("double", prefix="%e")
-        sums: list[tuple[int, Node, str, str]] = []
-        share = 0
+        end, ends = Body("double", prefix="%e"), Body(self.storage.work, prefix="%z")
+        self._close_tops(ends)
+        row_phis, inner_phis = phis, list[str]()
         for i, node in enumerate(self.step.reductions):
-            across = node.rate is Rate.SLICE and self.tiles.spans_columns(node)
-            if across:
+            share = self.tiles.sliced.index(node) if node.rate is Rate.SLICE else None
+            if share is not None and self.tiles.spans_columns(node):
                 self._add_to_column(body, node, i, share)
+                continue
+            add_up(body, node, i)
+            kind, nothing = accumulator(node, self.storage.work)
+            if share is None:
+                row_phis.append(f"  %sofar{i} = phi {kind} [ {nothing}, %entry ], [ %sum{i}.next, %row.end ]")
+                nothing = f"%sofar{i}"
+                hand_over(ends, node, f"%sum{i}.next", self.program.slots[node])
             else:
-                sums.append((i, node, *add_up(body, node, i)))
-            if node.rate is Rate.SLICE:
-                if not across:
-                    self._add_row(end, node, i, share)
-                share += 1
+                self._add_row(end, node, i, share)
+            inner_phis.append(f"  %sum{i} = phi {kind} [ {nothing}, %row ], [ %sum{i}.next, %loop ]")
         store_streams(body, self.program, self.step, self.storage)
         self._advance(end)
-        whole = [(i, n, t, z) for i, n, t, z in sums if n.rate is not Rate.SLICE]
-        return tile_template.SPAN.format(
+        return template.SPAN.format(
             k=self.step.index,
             parameters=self.tiles.parameters(),
             prologue=prologue.text(),
-            row_phis="\n".join(
-                [*phis, *(f"  %sofar{i} = phi {t} [ {z}, %entry ], [ %sum{i}.next, %row.end ]" for i, _, t, z in whole)]
-            ),
+            row_phis="\n".join(row_phis),
             row=row.text(),
-            phis="\n".join(
-                f"  %sum{i} = phi {t} [ {z if n.rate is Rate.SLICE else f'%sofar{i}'}, %row ], [ %sum{i}.next, %loop ]"
-                for i, n, t, z in sums
-            ),
+            phis="\n".join(inner_phis),
             body=body.text(),
             row_end=end.text(),
-            ends=self._close_tops()
-            + "\n".join(
-                template.SUM_END[t].format(i=i, slot=self.program.slots[n], x=f"%sum{i}.next") for i, n, t, _ in whole
-            ),
+            ends=ends.text(),
         )
 
     def _open_tops(self, body: Body) -> None:
@@ -83,8 +86,9 @@ class RowSpan:
             body.emit(f"%top{share} = alloca float, i64 {WIDEST}, align 64")
             body.emit(f"call void @fill_float(ptr %top{share}, float {NOTHING['largest']}, i64 %width)")
 
-    def _close_tops(self) -> str:
-        return "".join(f"  call void @widen(ptr %q{k}, ptr %top{k}, i64 %width)\n" for k in sorted(self.tops))
+    def _close_tops(self, body: Body) -> None:
+        for share in sorted(self.tops):
+            body.emit(f"call void @widen(ptr %q{share}, ptr %top{share}, i64 %width)")
 
     def _start_indices(self, body: Body) -> list[str]:
         """Append where the first row lies along each axis but the last; returns the phis that count on."""
@@ -143,7 +147,7 @@ class RowSpan:
         for i, node in enumerate(self.tiles.read):
             place = self._outer(node, outer)
             if not self.tiles.spans_columns(node):
-                self.tiles.read_narrow(body, node, f"%w{i}", place)
+                body.read(node, f"%w{i}", place, self.storage.work)
                 continue
             body.emit(f"%wm{i} = mul i64 {place}, %n{self.tiles.last}")
             body.emit(f"%wa{i} = add i64 %wm{i}, %column.from")
@@ -156,28 +160,20 @@ class RowSpan:
 
     def _add_to_column(self, body: Body, node: Node, i: int, share: int) -> None:
         """Append one coordinate's share of a sum that lies in memory, one number a column."""
-        if share in self.tops:
-            value, kind = body.operand(node.args[0]), self.storage.work
-            body.emit(f"%qa{i} = getelementptr inbounds {kind}, ptr %top{share}, i64 %i")
-            body.emit(f"%sum{i} = load {kind}, ptr %qa{i}")
-            body.emit(f"%sum{i}.next = {join('largest', f'%sum{i}', value, kind)}")
-            body.emit(f"store {kind} %sum{i}.next, ptr %qa{i}")
-            return
-        body.emit(f"%qa{i} = getelementptr inbounds double, ptr %qr{share}, i64 %i")
-        body.emit(f"%sum{i} = load double, ptr %qa{i}")
+        top = share in self.tops
+        kind, base = (self.storage.work, f"%top{share}") if top else ("double", f"%qr{share}")
+        body.emit(f"%qa{i} = getelementptr inbounds {kind}, ptr {base}, i64 %i")
+        body.emit(f"%sum{i} = load {kind}, ptr %qa{i}")
         if node.name == "largest":
-            value = widen(body, node.args[0], f"%sum{i}", squared=False)
-            body.emit(f"%sum{i}.next = {join('largest', f'%sum{i}', value)}")
+            value = body.operand(node.args[0]) if top else take_share(body, node)
+            body.emit(f"%sum{i}.next = {join('largest', f'%sum{i}', value, kind)}")
         else:
             add_up(body, node, i)
-        body.emit(f"store double %sum{i}.next, ptr %qa{i}")
+        body.emit(f"store {kind} %sum{i}.next, ptr %qa{i}")
 
     def _add_row(self, body: Body, node: Node, i: int, share: int) -> None:
         """Append the adding of a row's sum to what its slice has so far."""
         body.emit(f"%old{i} = load double, ptr %qr{share}")
-        value = f"%sum{i}.next"
-        if partial_kind(node, self.storage.work) == "float":
-            body.emit(f"%wide{i} = fpext float {value} to double")
-            value = f"%wide{i}"
+        value = body.widen(partial_kind(node, self.storage.work), f"%sum{i}.next")
         body.emit(f"%new{i} = {join(name_join(node), f'%old{i}', value)}")
         body.emit(f"store double %new{i}, ptr %qr{share}")

@@ -8,15 +8,12 @@ import functools
 from collections.abc import Sequence
 
 from descend.backends.cpu.body import Body
-from descend.backends.cpu.nest import Nest
 from descend.backends.cpu.reductions import join, name_partial
+from descend.backends.cpu.tiles.nest import Nest
+from descend.backends.cpu.tiles.short_axes import GROUP
 
-GROUP = 16
-"""Indices along the long axis that are taken together: a whole number of vectors, whatever the short axes."""
 LANES = {"float": 16, "double": 8}
 """Numbers of a vector of 64 bytes; LLVM cuts it up where the processor's are shorter."""
-STRETCH = 1024
-"""Elements that a loop over a stretch has, at most."""
 SPARE = 64
 """Elements behind a stretch that vectors may touch."""
 SLACK = 4096

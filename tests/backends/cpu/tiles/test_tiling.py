@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from descend.backends.cpu.slices import TILE_HEAD, lay_out
-from descend.backends.cpu.tiling import LEAST_ROWS, TILE, choose_inner, cut
+from descend.backends.cpu.tiles.layout import TILE_HEAD, lay_out
+from descend.backends.cpu.tiles.short_axes import choose_inner
+from descend.backends.cpu.tiles.tiling import LEAST_ROWS, TILE, cut
 from descend.lang.fold import build_program
 from descend.lang.weave import default_structure
 from descend.rules.adafactor import adafactor

@@ -7,15 +7,18 @@ what is added up over such slices is put together afterwards, as a flat span doe
 import math
 from dataclasses import dataclass, field
 
-from descend.backends.cpu import tile_template
-from descend.backends.cpu.beginning import BeginningWriter, Memory
 from descend.backends.cpu.body import Body
-from descend.backends.cpu.context import read_fields
-from descend.backends.cpu.nest import Nest
-from descend.backends.cpu.reductions import NOTHING, name_join
-from descend.backends.cpu.shuffles import GROUP, SPARE, STRETCH, Pattern, fill_group
-from descend.backends.cpu.slices import Loop, lay_out, plan_beginning
-from descend.backends.cpu.tile_groups import list_scalars, place_scratch
+from descend.backends.cpu.context import CONTEXT
+from descend.backends.cpu.record import read_word
+from descend.backends.cpu.reductions import NOTHING, name_join, take_share
+from descend.backends.cpu.tiles import template
+from descend.backends.cpu.tiles.beginning import Beginning, Memory
+from descend.backends.cpu.tiles.groups import list_scalars, place_scratch
+from descend.backends.cpu.tiles.layout import lay_out
+from descend.backends.cpu.tiles.nest import Nest
+from descend.backends.cpu.tiles.phases import Loop, plan_phases
+from descend.backends.cpu.tiles.short_axes import GROUP, STRETCH
+from descend.backends.cpu.tiles.shuffles import SPARE, Pattern, fill_group
 from descend.lang.graph import Node, Rate
 from descend.lang.program import Pass, Program
 
@@ -24,7 +27,7 @@ BEGIN = (
 define internal void @begin_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %tile, ptr %scratch) noinline {{
 entry:
 """
-    + read_fields("tensors", "table")
+    + CONTEXT.read("tensors", "table")
     + "{text}\n  ret void\n}}\n"
 )
 LOOP = """
@@ -44,22 +47,22 @@ def render_tile_beginning(program: Program, step: Pass, work: str) -> str:
         step: a pass that begins in tiles.
         work: the type in which coordinates are computed.
     """
-    writer = _TileWriter(program, step, work, lay_out(program))
-    loops = [loop for phase in plan_beginning(program, step) for loop in phase.loops]
+    writer = _TileBeginning(program, step, work, lay_out(program))
+    loops = [loop for phase in plan_phases(program, step) for loop in phase.loops]
     writer.read_known()
     writer.find_tile()
     for node in list_scalars(program, loops):
         if node not in program.slots:
             writer.compute_scalar(node)
         elif node not in writer.body.operands:  # computed for the whole tensor just before
-            writer.body.read_scalar(node, "%s", program.slots[node])
+            writer.body.read(node, "%s", program.slots[node])
     for loop in loops:
         writer.write_loop(loop)
     return "".join([*writer.functions, BEGIN.format(k=step.index, text=writer.body.text())])
 
 
 @dataclass
-class _TileWriter(BeginningWriter):
+class _TileBeginning(Beginning):
     """Writes a function for each loop, so that its addresses are known to be different ones, and calls them."""
 
     functions: list[str] = field(default_factory=list)
@@ -69,7 +72,7 @@ class _TileWriter(BeginningWriter):
         assert self.layout.short is not None
         rows = math.prod(self.layout.short[:-1])
         for at, name in enumerate(("row.from", "row.to")):
-            self.body.lines.append(tile_template.FIELD.format(name=name, at=at, kind="i64").rstrip())
+            self.body.lines.append(read_word(name, "tile", at).rstrip())
             self.body.emit(f"%{name}.long = udiv i64 %{name}, {rows}")
         self.body.emit("%n = sub i64 %row.to.long, %row.from.long")
 
@@ -89,18 +92,14 @@ class _TileWriter(BeginningWriter):
 
     def _find_scratch(self, at: int) -> str:
         name = self.body.name()
-        self.body.lines.append(tile_template.SCRATCH.format(name=name.removeprefix("%"), at=at).rstrip())
+        self.body.lines.append(template.SCRATCH.format(name=name.removeprefix("%"), at=at).rstrip())
         return name
 
     def _find(self, base: str, axes: frozenset[int], kind: str) -> str:
         name = self.body.name()
-        self.body.emit(f"{name}.m = mul i64 %row.from.long, {self._count_slices(axes)}")
+        self.body.emit(f"{name}.m = mul i64 %row.from.long, {self.layout.count_short(axes)}")
         self.body.emit(f"{name} = getelementptr {kind}, ptr {base}, i64 {name}.m")
         return name
-
-    def _count_slices(self, axes: frozenset[int]) -> int:
-        """How many slices there are for each index along the long axis."""
-        return 1 + max(self.layout.list_short(axes))
 
     def write_loop(self, loop: Loop) -> None:
         """Append the call of one loop, and its function."""
@@ -132,13 +131,13 @@ class _TileWriter(BeginningWriter):
 
     def _write_stretches(self, loop: Loop, memory: Memory, homes: dict[Node, str]) -> None:
         """Append one loop over the tile's elements, with the tile's addresses."""
-        body, own = self.body, self._count_slices(loop.axes)
+        body, own = self.body, self.layout.count_short(loop.axes)
         laid = [n for n in memory.read if n.axes != loop.axes]
         for i in range(len(laid)):
             body.emit(f"%e{i} = alloca double, i64 {STRETCH + SPARE}, align 64")
         for i, (node, home) in enumerate(homes.items()):
             body.emit(f"%d{i} = alloca double, i64 {STRETCH + SPARE}, align 64")
-            body.emit(f"%h{i} = mul i64 %n, {self._count_slices(node.axes)}")
+            body.emit(f"%h{i} = mul i64 %n, {self.layout.count_short(node.axes)}")
             body.emit(f"call void @fill(ptr {home}, double {NOTHING[name_join(node)]}, i64 %h{i})")
         outer = Nest(body, "stretch", (0,), 0, ["%n"])
         first, end = outer.open_blocks("0", "%n", STRETCH // own // GROUP * GROUP)
@@ -147,7 +146,7 @@ class _TileWriter(BeginningWriter):
 
         def advance(base: str, kind: str, axes: frozenset[int]) -> str:
             name = body.name()
-            body.emit(f"{name}.m = mul i64 {first}, {self._count_slices(axes)}")
+            body.emit(f"{name}.m = mul i64 {first}, {self.layout.count_short(axes)}")
             body.emit(f"{name} = getelementptr {kind}, ptr {base}, i64 {name}.m")
             return name
 
@@ -166,8 +165,7 @@ class _TileWriter(BeginningWriter):
         index = run.open_inner()
         self.compute_element(loop, here, dict.fromkeys({loop.axes, *(n.axes for n in memory.read)}, index))
         for i, node in enumerate(homes):
-            body.emit(f"%d{i}.a = getelementptr inbounds double, ptr %d{i}, i64 {index}")
-            body.emit(f"store double {self.take_share(node)}, ptr %d{i}.a")
+            body.store("double", take_share(body, node), f"%d{i}", index)
         run.close_inner()
         for i, (node, home) in enumerate(homes.items()):
             name = name_join(node)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from descend.backends.cpu.contents import Contents
+from descend.backends.cpu.inspection.contents import Contents
 
 
 class Unequal:

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import descend
-from backends.cpu.test_tile_passes import mixture
-from descend.backends.cpu.shuffles import STRETCH
-from descend.backends.cpu.tiling import choose_inner
+from backends.cpu.tiles.test_passes import mixture
+from descend.backends.cpu.tiles.short_axes import STRETCH, choose_inner
 
 SHAPES = [(40, 33, 3, 3), (300, 17, 3, 3), (700, 3), (48, 24, 1, 1), (16, 1, 3, 3), (1, 33, 5), (1, 1), (0, 32, 3),
           (9, 17, 7, 7), (21, 16, 5, 4)]  # fmt: skip

@@ -5,9 +5,11 @@ import ctypes
 import numpy as np
 import pytest
 
-from descend.backends.cpu import compiler, tile_template
+from descend.backends.cpu import compiler
 from descend.backends.cpu.body import Body
-from descend.backends.cpu.shuffles import GROUP, Pattern, fill_group
+from descend.backends.cpu.tiles import template
+from descend.backends.cpu.tiles.short_axes import GROUP
+from descend.backends.cpu.tiles.shuffles import Pattern, fill_group
 from descend.backends.cpu.words import declare
 
 PLACES = {
@@ -23,7 +25,7 @@ DTYPES = {"float": np.float32, "double": np.float64}
 
 def call(body, *arrays):
     """Compile a function of the addresses ``%a0``, ``%a1``… and call it."""
-    fill = "".join(tile_template.FILL.format(suffix=s, kind=k) for s, k in (("", "double"), ("_float", "float")))
+    fill = "".join(template.FILL.format(suffix=s, kind=k) for s, k in (("", "double"), ("_float", "float")))
     parameters = ", ".join(f"ptr noalias %a{i}" for i in range(len(arrays)))
     text = f"{declare()}\n{fill}\ndefine void @f({parameters}) {{\nentry:\n{body.text()}\n  ret void\n}}\n"
     kernel = compiler.load("shuffles", text, 0)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from descend.backends.cpu import gradients
-from descend.backends.cpu.gradients import Answer, Gradients, find_torch
+from descend.backends.cpu.inspection import gradients
+from descend.backends.cpu.inspection.gradients import Answer, Gradients, find_torch
 
 
 def make(params: list[Parameter], others: list[Tensor] | None = None) -> tuple[Gradients, np.ndarray]:

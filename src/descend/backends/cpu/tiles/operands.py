@@ -2,19 +2,21 @@
 
 from dataclasses import dataclass
 
-from descend.backends.cpu import tile_template
 from descend.backends.cpu.body import Body, Storage
 from descend.backends.cpu.context import ADDRESSES, read_entry
 from descend.backends.cpu.coordinates import list_touched
+from descend.backends.cpu.record import read_word
 from descend.backends.cpu.reductions import NOTHING, name_join
-from descend.backends.cpu.slices import SHARE_FIELDS, TILE_HEAD, SliceLayout, list_read
-from descend.backends.cpu.tile_groups import place_scratch
+from descend.backends.cpu.tiles import template
+from descend.backends.cpu.tiles.groups import place_scratch
+from descend.backends.cpu.tiles.layout import SliceLayout
+from descend.backends.cpu.tiles.phases import list_read
 from descend.lang.graph import Node, Rate
 from descend.lang.program import Pass, Program
 
 
 @dataclass
-class TileOperands:
+class Operands:
     """Streams, slice values and partial values of one pass.
 
     In the text ``%x`` are streams, ``%w`` slice values that are read, ``%q`` a tile's partial values of the reductions
@@ -44,7 +46,6 @@ class TileOperands:
 
     def list_operands(self) -> list[tuple[str, str, str, str]]:
         """What a span is called with: type, attributes, name, and the text that finds it in the walk."""
-        field = tile_template.FIELD
         found = []
         for name in self.streams:
             text = read_entry(f"x.{name}", ADDRESSES + self.program.streams.index(name))
@@ -53,21 +54,21 @@ class TileOperands:
         for i, node in enumerate(self.read):
             text = read_entry(f"w{i}", self.layout.narrow_column(node))
             if node in narrow:
-                text = tile_template.SCRATCH.format(name=f"w{i}", at=narrow[node])
+                text = template.SCRATCH.format(name=f"w{i}", at=narrow[node])
             found.append(("ptr", " noalias nocapture readonly", f"%w{i}", text))
         for i, node in enumerate(self.sliced):
-            at = TILE_HEAD + SHARE_FIELDS * self.layout.taken.index(node)
+            at = self.layout.share_field(node)
             for offset, (name, kind) in enumerate((("q", "ptr"), ("qfrom", "i64"), ("qrows", "i64"))):
                 attributes = " noalias nocapture" if kind == "ptr" else ""
-                text = field.format(name=f"{name}{i}", at=at + offset, kind=kind)
+                text = read_word(f"{name}{i}", "tile", at + offset, kind)
                 if node in wide and name == "q":
-                    text = tile_template.SCRATCH.format(name=f"q{i}", at=wide[node])
+                    text = template.SCRATCH.format(name=f"q{i}", at=wide[node])
                 found.append((kind, attributes, f"%{name}{i}", text))
         for axis in range(len(self.layout.axes)):
             text = read_entry(f"n{axis}", self.layout.size_column(axis), "i64")
             found.append(("i64", "", f"%n{axis}", text))
         for at, name in enumerate(("row.from", "row.to", "column.from", "width")):
-            found.append(("i64", "", f"%{name}", field.format(name=name, at=at, kind="i64")))
+            found.append(("i64", "", f"%{name}", read_word(name, "tile", at)))
         return found
 
     def parameters(self) -> str:
@@ -80,13 +81,3 @@ class TileOperands:
             width = "%width" if self.spans_columns(node) else "1"
             body.emit(f"%q{i}.n = mul i64 %qrows{i}, {width}")
             body.emit(f"call void @fill(ptr %q{i}, double {NOTHING[name_join(node)]}, i64 %q{i}.n)")
-
-    def read_narrow(self, body: Body, node: Node, base: str, place: str) -> None:
-        """Append the reading of a slice value."""
-        name = body.name()
-        body.emit(f"{name}.a = getelementptr inbounds {self.storage.work}, ptr {base}, i64 {place}")
-        body.emit(f"{name} = load {self.storage.work}, ptr {name}.a")
-        if node.boolean:
-            body.emit(f"{name}.b = fcmp une {self.storage.work} {name}, 0.0")
-            name = f"{name}.b"
-        body.operands[node] = name

@@ -16,17 +16,13 @@ from typing import Any
 import numpy as np
 
 from descend.backends.cpu import compiler
+from descend.backends.cpu.record import Record, read_item
 
 _FUNCTIONS = ("PyList_Size", "PyList_GetItem", "PyDict_Size", "PyDict_Next")
-_FIELDS = ("count", "containers", "dicts", "sizes", "objects", *_FUNCTIONS)
-
-
-def _read(*names: str) -> str:
-    return "".join(
-        f"  %{name}.p = getelementptr ptr, ptr %record, i64 {_FIELDS.index(name)}\n"
-        f"  %{name} = load ptr, ptr %{name}.p\n"
-        for name in names
-    )
+_RECORD = Record(
+    "record",
+    {"count": "i64", **dict.fromkeys(("containers", "dicts", "sizes", "objects", *_FUNCTIONS), "ptr")},
+)
 
 
 _SAME = (
@@ -34,25 +30,22 @@ _SAME = (
 define i64 @same(ptr %record) {
 entry:
 """
-    + _read(*_FIELDS)
-    + """  %count.n = ptrtoint ptr %count to i64
-  %at = alloca i64
+    + _RECORD.read(*_RECORD.words)
+    + """  %at = alloca i64
   %key = alloca ptr
   %value = alloca ptr
   br label %head
 head:
   %c = phi i64 [ 0, %entry ], [ %c.next, %next ]
   %begin = phi i64 [ 0, %entry ], [ %end, %next ]
-  %some = icmp slt i64 %c, %count.n
+  %some = icmp slt i64 %c, %count
   br i1 %some, label %open, label %equal
 open:
-  %container.p = getelementptr ptr, ptr %containers, i64 %c
-  %container = load ptr, ptr %container.p
-  %dict.p = getelementptr i8, ptr %dicts, i64 %c
-  %dict.8 = load i8, ptr %dict.p
-  %dict = icmp ne i8 %dict.8, 0
-  %size.p = getelementptr i64, ptr %sizes, i64 %c
-  %size = load i64, ptr %size.p
+"""
+    + read_item("container", "containers", "ptr", "%c")
+    + read_item("dict.8", "dicts", "i8", "%c")
+    + read_item("size", "sizes", "i64", "%c")
+    + """  %dict = icmp ne i8 %dict.8, 0
   %end = add i64 %begin, %size
   %ask = select i1 %dict, ptr %PyDict_Size, ptr %PyList_Size
   %now = call i64 %ask(ptr %container)
@@ -64,9 +57,9 @@ item.head:
   %item.some = icmp slt i64 %i, %end
   br i1 %item.some, label %item, label %next
 item:
-  %known.p = getelementptr ptr, ptr %objects, i64 %i
-  %known = load ptr, ptr %known.p
-  br i1 %dict, label %item.dict, label %item.list
+"""
+    + read_item("known", "objects", "ptr", "%i")
+    + """  br i1 %dict, label %item.dict, label %item.list
 item.dict:
   %more = call i32 %PyDict_Next(ptr %container, ptr %at, ptr %key, ptr %value)
   %held = load ptr, ptr %value
@@ -149,7 +142,7 @@ class Contents:
         }
         words = {n: a.ctypes.data for n, a in arrays.items()} | functions
         words |= {"count": len(self._containers), "objects": ctypes.addressof(self._objects)}
-        record = np.array([words[name] for name in _FIELDS], np.int64)
+        record = _RECORD.fill(words)
         self._owned = (module, arrays, record)  # what the record points to
         self._address = record.ctypes.data
         self._same = module.function("same", ctypes.c_void_p, result=ctypes.c_int64, unlocked=False)

@@ -7,13 +7,23 @@ is added up over slices is put together from memory afterwards; each of these lo
 
 import math
 
-from descend.backends.cpu import template
 from descend.backends.cpu.coordinates import compute_coordinate, name_dtypes, read_keys, read_scalars, store_streams
-from descend.backends.cpu.nest import Nest, Place
-from descend.backends.cpu.reductions import NOTHING, add_up, join, name_join, name_partial, partial_kind, widen
-from descend.backends.cpu.shuffles import GROUP, SPARE, STRETCH, Pattern, fill_group
-from descend.backends.cpu.tile_groups import place_scratch
-from descend.backends.cpu.tile_operands import TileOperands
+from descend.backends.cpu.reductions import (
+    NOTHING,
+    accumulator,
+    add_up,
+    hand_over,
+    join,
+    name_join,
+    name_partial,
+    partial_kind,
+    take_share,
+)
+from descend.backends.cpu.tiles.groups import place_scratch
+from descend.backends.cpu.tiles.nest import Nest, Place
+from descend.backends.cpu.tiles.operands import Operands
+from descend.backends.cpu.tiles.short_axes import GROUP, STRETCH
+from descend.backends.cpu.tiles.shuffles import SPARE, Pattern, fill_group
 from descend.backends.cpu.words import CELL
 from descend.lang.graph import Node, Rate
 
@@ -22,7 +32,6 @@ define internal void @span_{k}({parameters}ptr noalias nocapture readonly %u, pt
                                ptr noalias nocapture %out) {{
 entry:
 {text}
-{ends}
   ret void
 }}
 """
@@ -38,7 +47,7 @@ class FlatSpan:
         tiles: what it works on.
     """
 
-    def __init__(self, tiles: TileOperands) -> None:
+    def __init__(self, tiles: Operands) -> None:
         self.tiles = tiles
         self.program, self.step, self.storage, self.layout = tiles.program, tiles.step, tiles.storage, tiles.layout
         self.inner, axes = self.layout.inner, range(len(self.layout.axes))
@@ -49,19 +58,17 @@ class FlatSpan:
         self.body = read_scalars(self.program, self.step, self.storage)
         self.outer = Nest(self.body, "at", axes, self.inner, self.sizes)
         self.laid = [n for n in tiles.read if self._differs(n)]
-        kept = [n for n in tiles.sliced if self._differs(n)]
-        self.values = {key: j for j, key in enumerate(dict.fromkeys(map(_value, kept)))}
-        self.kept = kept
-        self.registers = [(i, n) for i, n in enumerate(self.step.reductions) if n not in kept]
+        self.spread = [n for n in tiles.sliced if self._differs(n)]
+        numbers = {key: j for j, key in enumerate(dict.fromkeys(map(_identify_value, self.spread)))}
+        self.numbers = {n: numbers[_identify_value(n)] for n in self.spread}  # of their ``%d``
+        self.values = {j: n for n, j in reversed(self.numbers.items())}  # one of them for each
+        self.registers = [(i, n) for i, n in enumerate(self.step.reductions) if n not in self.spread]
 
-    def _kind(self, node: Node) -> tuple[str, str]:
-        """The type in which a reduction is added up in a register, and its value at first."""
-        if node.name == "nonfinite":
-            return "i32", "0"
-        return partial_kind(node, self.storage.work), NOTHING[name_join(node)]
+    def _accumulator(self, node: Node) -> tuple[str, str]:
+        return accumulator(node, self.storage.work)
 
-    def _partial_kind(self, name: str) -> str:
-        return self.storage.work if name == "largest" else "double"
+    def _partial_kind(self, node: Node) -> str:
+        return partial_kind(node, self.storage.work)
 
     def _differs(self, node: Node) -> bool:
         """Whether a slice value differs within a stretch."""
@@ -73,9 +80,9 @@ class FlatSpan:
         self.tiles.clear_shares(body)
         for i in range(len(self.laid)):
             body.emit(f"%e{i} = alloca {work}, i64 {STRETCH + SPARE}, align 64")
-        for (_, _, name), j in self.values.items():
-            body.emit(f"%d{j} = alloca {self._partial_kind(name)}, i64 {STRETCH + SPARE}, align 64")
-        cells = [(i, n, *self._kind(n)) for i, n in self.registers if n.rate is not Rate.SLICE]
+        for j in range(len(self.values)):
+            body.emit(f"%d{j} = alloca {self._partial_kind(self.values[j])}, i64 {STRETCH + SPARE}, align 64")
+        cells = [(i, n, *self._accumulator(n)) for i, n in self.registers if n.rate is not Rate.SLICE]
         for i, _, kind, nothing in cells:
             body.emit(f"%cell{i} = alloca {kind}")
             body.emit(f"store {kind} {nothing}, ptr %cell{i}")
@@ -84,16 +91,10 @@ class FlatSpan:
         self._run(cells)
         self._put_together()
         self.outer.close_outer()
-        for i, _, kind, _ in cells:
+        for i, node, kind, _ in cells:
             body.emit(f"%all{i} = load {kind}, ptr %cell{i}")
-        return SPAN.format(
-            k=self.step.index,
-            parameters=self.tiles.parameters(),
-            text=body.text(),
-            ends="\n".join(
-                template.SUM_END[kind].format(i=i, slot=self.program.slots[n], x=f"%all{i}") for i, n, kind, _ in cells
-            ),
-        )
+            hand_over(body, node, f"%all{i}", self.program.slots[node])
+        return SPAN.format(k=self.step.index, parameters=self.tiles.parameters(), text=body.text())
 
     def _open_stretch(self) -> None:
         """Append the loops over stretches: blocks of indices along one axis, for each index along those before it."""
@@ -137,7 +138,7 @@ class FlatSpan:
         body, work = self.body, self.storage.work
         for i, node in enumerate(self.tiles.read):
             if node not in self.laid:
-                self.tiles.read_narrow(body, node, f"%w{i}", self.outer.locate(self.layout.along(node.axes))[0])
+                body.read(node, f"%w{i}", self.outer.locate(self.layout.along(node.axes))[0], work)
         if not self.laid:
             return
         if self.layout.short:
@@ -150,10 +151,8 @@ class FlatSpan:
         at = nest.step_to(index, target)
         for j, (node, place) in enumerate(zip(self.laid, places, strict=True)):
             i = self.tiles.read.index(node)
-            body.emit(f"%lay{j}.a = getelementptr inbounds {work}, ptr %w{i}, i64 {nest.step_to(index, place)}")
-            body.emit(f"%lay{j}.x = load {work}, ptr %lay{j}.a")
-            body.emit(f"%lay{j}.b = getelementptr inbounds {work}, ptr %e{j}, i64 {at}")
-            body.emit(f"store {work} %lay{j}.x, ptr %lay{j}.b")
+            value = body.load(work, f"%w{i}", nest.step_to(index, place))
+            body.store(work, value, f"%e{j}", at)
         nest.close_inner()
         nest.close_outer()
 
@@ -163,7 +162,7 @@ class FlatSpan:
             first = self._find_first(node)
             if node in place_scratch(self.program)[1]:  # begins with the tile's first slice, not the tensor's
                 name = self.body.name()
-                self.body.emit(f"{name}.m = mul i64 %tile.from, {1 + max(self.layout.list_short(node.axes))}")
+                self.body.emit(f"{name}.m = mul i64 %tile.from, {self.layout.count_short(node.axes)}")
                 self.body.emit(f"{name} = sub i64 {first}, {name}.m")
                 first = name
             start, work = self.body.name(), self.storage.work
@@ -189,21 +188,19 @@ class FlatSpan:
             body.emit(f"%sofar{i} = load {kind}, ptr %cell{i}")
         whole = {i for i, *_ in cells}
         sums = [(f"%sum{i}", kind, f"%sofar{i}" if i in whole else nothing)
-                for i, n in self.registers for kind, nothing in [self._kind(n)]]  # fmt: skip
+                for i, n in self.registers for kind, nothing in [self._accumulator(n)]]  # fmt: skip
         loop = Nest(body, "run", (0,), 0, ["%n"])
         loop.open_outer()
         body.emit(f"%i = add i64 {loop.open_inner(sums)}, 0")
         for j, node in enumerate(self.laid):
-            self.tiles.read_narrow(body, node, f"%e{j}", "%i")
+            body.read(node, f"%e{j}", "%i", self.storage.work)
         compute_coordinate(body, self.program, self.step, self.storage, "%y")
         for i, node in self.registers:
             add_up(body, node, i)
-        for (arg, squared, name), j in self.values.items():
-            kind = self._partial_kind(name)
-            wide = kind == "double"
-            value = widen(body, arg, f"%d{j}", squared=squared) if wide else body.operand(arg)
-            body.emit(f"%d{j}.a = getelementptr inbounds {kind}, ptr %d{j}, i64 %i")
-            body.emit(f"store {kind} {value}, ptr %d{j}.a")
+        for j, node in sorted(self.values.items()):
+            kind = self._partial_kind(node)
+            value = take_share(body, node) if kind == "double" else body.operand(node.args[0])
+            body.store(kind, value, f"%d{j}", "%i")
         store_streams(body, self.program, self.step, self.storage)
         loop.close_inner()
         for i, _, kind, _ in cells:
@@ -211,85 +208,76 @@ class FlatSpan:
 
     def _put_together(self) -> None:
         """Append the adding of a stretch's values to the tile's partial ones: first those that need them one by one."""
-        body = self.body
-        kinds = {j: self._partial_kind(name) for (_, _, name), j in self.values.items()}
         for i, node in self.registers:
             if node.rate is Rate.SLICE:
-                share = self.tiles.sliced.index(node)
-                place = self._partial(share, node, self.outer.locate(self.layout.along(node.axes))[0])
-                self._join(share, node, place, f"%sum{i}", self._kind(node)[0])
-        crossing = [n for n in self.kept if self.inner in self.layout.along(n.axes)]
+                place = self._partial(node, self.outer.locate(self.layout.along(node.axes))[0])
+                self._join(node, place, f"%sum{i}", self._accumulator(node)[0])
+        crossing = [n for n in self.spread if self.inner in self.layout.along(n.axes)]
         if crossing and self.layout.short:
             self._put_together_by_shuffles(crossing)
         elif crossing:
-            nest = self._nest("put", self.block)
-            places = []
-            for node in crossing:
-                base, stride = nest.locate(self.layout.along(node.axes))
-                places.append((self._partial(self.tiles.sliced.index(node), node, base), stride))
-            source = self._find_in_stretch(nest)
-            index = nest.open_inner()
-            at = nest.step_to(index, source)
-            for j in dict.fromkeys(self.values[_value(n)] for n in crossing):
-                kind = kinds[j]
-                body.emit(f"%put{j}.a = getelementptr inbounds {kind}, ptr %d{j}, i64 {at}")
-                body.emit(f"%put{j}.x = load {kind}, ptr %put{j}.a")
-            for node, place in zip(crossing, places, strict=True):
-                share = self.tiles.sliced.index(node)
-                j = self.values[_value(node)]
-                self._join(share, node, nest.step_to(index, place), f"%put{j}.x", kinds[j])
-            nest.close_inner()
-            nest.close_outer()
-        halved: set[int] = set()
-        for node in (n for n in self.kept if n not in crossing):
-            share, j = self.tiles.sliced.index(node), self.values[_value(node)]
-            if j not in halved:
-                own = name_partial(name_join(node), kinds[j])
-                body.emit(f"call void @halve_{own}(ptr %d{j}, i64 %count, i64 %behind)")
-                halved.add(j)
-            nest = self._nest(f"last{share}", ("0", "1"))
-            place = self._partial(share, node, nest.locate(self.layout.along(node.axes))[0])
-            kind = kinds[j]
-            body.emit(f"%last{share}.a = getelementptr inbounds {kind}, ptr %d{j}, i64 {nest.locate(self.along)[0]}")
-            body.emit(f"%last{share}.x = load {kind}, ptr %last{share}.a")
-            self._join(share, node, place, f"%last{share}.x", kind)
-            nest.close_outer()
+            self._put_together_one_by_one(crossing)
+        self._put_together_by_halves([n for n in self.spread if n not in crossing])
 
     def _put_together_by_shuffles(self, crossing: list[Node]) -> None:
         assert self.layout.short is not None
-        for j, name in {self.values[_value(n)]: name_join(n) for n in crossing}.items():
-            count, kind = math.prod(self.layout.short), self._partial_kind(name)
-            fill_group(self.body, f"%d{j}", NOTHING[name], "%count", count, kind)
+        for j, node in {self.numbers[n]: n for n in crossing}.items():
+            nothing, count = NOTHING[name_join(node)], math.prod(self.layout.short)
+            fill_group(self.body, f"%d{j}", nothing, "%count", count, self._partial_kind(node))
         for node in crossing:
-            share = self.tiles.sliced.index(node)
-            place = self._partial(share, node, self._find_first(node))
+            share, name, kind = self.tiles.sliced.index(node), name_join(node), self._partial_kind(node)
+            place = self._partial(node, self._find_first(node))
             target = self.body.name()
             self.body.emit(f"{target} = getelementptr double, ptr %q{share}, i64 {place}")
             pattern = Pattern(self.layout.list_short(node.axes))
-            source = f"%d{self.values[_value(node)]}"
-            name = name_join(node)
-            kind = self._partial_kind(name)
-            pattern.put_together(self.body, f"put{share}", name, source, target, "%count", kind)
+            pattern.put_together(self.body, f"put{share}", name, f"%d{self.numbers[node]}", target, "%count", kind)
 
-    def _partial(self, share: int, node: Node, place: str) -> str:
+    def _put_together_one_by_one(self, crossing: list[Node]) -> None:
+        """Append a loop over the elements for slices that differ along the long axis."""
+        body, nest, places = self.body, self._nest("put", self.block), []
+        for node in crossing:
+            base, stride = nest.locate(self.layout.along(node.axes))
+            places.append((self._partial(node, base), stride))
+        source = self._find_in_stretch(nest)
+        index = nest.open_inner()
+        at = nest.step_to(index, source)
+        numbers = {self.numbers[n]: self._partial_kind(n) for n in crossing}
+        values = {j: body.load(kind, f"%d{j}", at) for j, kind in numbers.items()}
+        for node, place in zip(crossing, places, strict=True):
+            self._join(node, nest.step_to(index, place), values[self.numbers[node]], numbers[self.numbers[node]])
+        nest.close_inner()
+        nest.close_outer()
+
+    def _put_together_by_halves(self, still: list[Node]) -> None:
+        """Append the joining of all indices along the long axis, for slices that do not differ along it."""
+        for j, node in {self.numbers[n]: n for n in still}.items():
+            own = name_partial(name_join(node), self._partial_kind(node))
+            self.body.emit(f"call void @halve_{own}(ptr %d{j}, i64 %count, i64 %behind)")
+        for node in still:
+            nest = self._nest(f"last{self.tiles.sliced.index(node)}", ("0", "1"))
+            place = self._partial(node, nest.locate(self.layout.along(node.axes))[0])
+            kind = self._partial_kind(node)
+            value = self.body.load(kind, f"%d{self.numbers[node]}", nest.locate(self.along)[0])
+            self._join(node, place, value, kind)
+            nest.close_outer()
+
+    def _partial(self, node: Node, place: str) -> str:
         """Append where an element's partial value lies among the tile's."""
         name = self.body.name()
         width = "%width" if self.tiles.spans_columns(node) else "1"
-        self.body.emit(f"{name}.m = mul i64 %qfrom{share}, {width}")
+        self.body.emit(f"{name}.m = mul i64 %qfrom{self.tiles.sliced.index(node)}, {width}")
         self.body.emit(f"{name} = sub i64 {place}, {name}.m")
         return name
 
-    def _join(self, share: int, node: Node, place: str, value: str, kind: str) -> None:
-        name = self.body.name()
-        if kind != "double":
-            self.body.emit(f"{name}.v = fpext {kind} {value} to double")
-            value = f"{name}.v"
-        self.body.emit(f"{name}.a = getelementptr inbounds double, ptr %q{share}, i64 {place}")
-        self.body.emit(f"{name}.o = load double, ptr {name}.a")
-        self.body.emit(f"{name} = {join(name_join(node), f'{name}.o', value)}")
-        self.body.emit(f"store double {name}, ptr {name}.a")
+    def _join(self, node: Node, place: str, value: str, kind: str) -> None:
+        """Append the joining of a value to one of the tile's partial ones."""
+        body, share = self.body, f"%q{self.tiles.sliced.index(node)}"
+        value, sofar = body.widen(kind, value), body.load("double", share, place)
+        name = body.name()
+        body.emit(f"{name} = {join(name_join(node), sofar, value)}")
+        body.store("double", name, share, place)
 
 
-def _value(node: Node) -> tuple[Node, bool, str]:
+def _identify_value(node: Node) -> tuple[Node, bool, str]:
     """What a reduction takes of a coordinate, whether squared, and how it is put together: one ``%d`` for each."""
     return node.args[0], node.name == "sumsq", name_join(node)

@@ -2,34 +2,37 @@
 
 from enum import IntEnum
 
-FIELDS = (
-    "count",  # number of tensors T
-    "handle",  # bytes from the beginning of a Python tensor to the C++ one, which is a pointer to its implementation
-    "key_set",  # bytes from the beginning of the implementation to the set of its dispatch keys
-    "params",  # int64 [T]: the Python objects
-    "tensors",  # int64 [T]: their implementations, for this call
-    "wanted",  # int64 [T]: where each holds its gradient, for this call; 0 where it wants none
-    "places",  # int64 [T]: where each parameter lies
-    "bytes",  # int64 [T]: how many bytes it has
-    "known",  # int64 [T]: where what is known of its layout begins, see KNOWN
-    "gradients",  # int64 [T]: where each gradient lies, for the kernel; 0 where there is none
-    "present",  # uint8 [T]: whether there is one
-    "held",  # int64 [T]: C++ tensors, each a pointer to an implementation, that keep the gradients alive
-    "nothing",  # an undefined C++ tensor
-    "stretches",  # number S of stretches of memory that belong to parameters
-    "starts",  # int64 [S]: where they begin, in order
-    "ends",  # int64 [S + 1]: 0, and the furthest end of a stretch and all before it
-    "grad",
-    "requires_grad",
-    "is_defined",
-    "get_dtype",
-    "get_dim",
-    "get_sizes",
-    "get_strides",
-    "get_data_ptr",
-    "assign_tensors",
-)
-"""Of the record, eight bytes each; the last ones are addresses of torch's functions."""
+from descend.backends.cpu.record import Record, read_item
+
+_WORDS = {
+    "count": "i64",  # number of tensors T
+    "handle": "i64",  # bytes from the beginning of a Python tensor to the C++ one, a pointer to its implementation
+    "key_set": "i64",  # bytes from the beginning of the implementation to the set of its dispatch keys
+    "params": "ptr",  # int64 [T]: the Python objects
+    "tensors": "ptr",  # int64 [T]: their implementations, for this call
+    "wanted": "ptr",  # int64 [T]: where each holds its gradient, for this call; 0 where it wants none
+    "places": "ptr",  # int64 [T]: where each parameter lies
+    "bytes": "ptr",  # int64 [T]: how many bytes it has
+    "known": "ptr",  # int64 [T]: where what is known of its layout begins, see KNOWN
+    "gradients": "ptr",  # int64 [T]: where each gradient lies, for the kernel; 0 where there is none
+    "present": "ptr",  # uint8 [T]: whether there is one
+    "held": "ptr",  # int64 [T]: C++ tensors, each a pointer to an implementation, that keep the gradients alive
+    "nothing": "ptr",  # an undefined C++ tensor
+    "stretches": "i64",  # number S of stretches of memory that belong to parameters
+    "starts": "ptr",  # int64 [S]: where they begin, in order
+    "ends": "ptr",  # int64 [S + 1]: 0, and the furthest end of a stretch and all before it
+    "grad": "ptr",
+    "requires_grad": "ptr",
+    "is_defined": "ptr",
+    "get_dtype": "ptr",
+    "get_dim": "ptr",
+    "get_sizes": "ptr",
+    "get_strides": "ptr",
+    "get_data_ptr": "ptr",
+    "assign_tensors": "ptr",
+}
+"""The last ones are addresses of torch's functions."""
+RECORD = Record("record", _WORDS)
 
 
 class Answer(IntEnum):
@@ -39,21 +42,6 @@ class Answer(IntEnum):
     OTHERS = 1  # taken; other tensors have one
     UNUSUAL = 2  # not taken: one is laid out otherwise than its parameter, or lies in one
     MOVED = 3  # not taken: a parameter has another place or layout than known
-
-
-def _read(*names: str) -> str:
-    return "".join(
-        f"  %{name}.p = getelementptr i64, ptr %record, i64 {FIELDS.index(name)}\n  %{name} = load ptr, ptr %{name}.p\n"
-        for name in names
-    )
-
-
-def _number(name: str) -> str:
-    return f"{_read(name)}  %{name}.n = ptrtoint ptr %{name} to i64\n"
-
-
-def _entry(name: str, array: str, kind: str = "i64") -> str:
-    return f"  %{name}.p = getelementptr {kind}, ptr %{array}, i64 %j\n  %{name} = load {kind}, ptr %{name}.p\n"
 
 
 TAKE = (
@@ -73,13 +61,12 @@ entry:
 define internal i1 @differs(ptr %record, ptr %tensor, ptr %known) {
 entry:
 """
-    + _read("get_dtype", "get_dim", "get_sizes", "get_strides")
-    + _number("key_set")
+    + RECORD.read("get_dtype", "get_dim", "get_sizes", "get_strides", "key_set")
     + """  %number = alloca i64
   %sizes.at = alloca ptr
   %strides.at = alloca ptr
   %keys.p = load ptr, ptr %tensor
-  %keys.a = getelementptr i8, ptr %keys.p, i64 %key_set.n
+  %keys.a = getelementptr i8, ptr %keys.p, i64 %key_set
   %keys = load i64, ptr %keys.a
   %known.keys = load i64, ptr %known
   %keys.same = icmp eq i64 %keys, %known.keys
@@ -113,14 +100,14 @@ head:
   br i1 %some, label %axis, label %equal
 axis:
 """
-    + _entry("size", "sizes")
-    + _entry("known.size", "known.sizes")
+    + read_item("size", "sizes")
+    + read_item("known.size", "known.sizes")
     + """  %size.same = icmp eq i64 %size, %known.size
   br i1 %size.same, label %stride.work, label %other
 stride.work:
 """
-    + _entry("stride", "strides")
-    + _entry("known.stride", "known.strides")
+    + read_item("stride", "strides")
+    + read_item("known.stride", "known.strides")
     + """  %stride.same = icmp eq i64 %stride, %known.stride
   %single = icmp eq i64 %size, 1
   %fits = or i1 %stride.same, %single
@@ -137,20 +124,19 @@ other:
 define internal i1 @meets(ptr %record, i64 %start, i64 %bytes) {
 entry:
 """
-    + _read("starts", "ends")
-    + _number("stretches")
+    + RECORD.read("starts", "ends", "stretches")
     + """  %end = add i64 %start, %bytes
   br label %head
 head:
   %low = phi i64 [ 0, %entry ], [ %low.next, %halve ]
-  %high = phi i64 [ %stretches.n, %entry ], [ %high.next, %halve ]
+  %high = phi i64 [ %stretches, %entry ], [ %high.next, %halve ]
   %some = icmp slt i64 %low, %high
   br i1 %some, label %halve, label %found
 halve:
   %sum = add i64 %low, %high
   %j = lshr i64 %sum, 1
 """
-    + _entry("begin", "starts")
+    + read_item("begin", "starts")
     + """  %below = icmp slt i64 %begin, %end
   %after = add i64 %j, 1
   %low.next = select i1 %below, i64 %after, i64 %low
@@ -168,12 +154,11 @@ found:
 define void @release(ptr %record) {
 entry:
 """
-    + _read("held", "nothing", "assign_tensors")
-    + _number("count")
+    + RECORD.read("held", "nothing", "assign_tensors", "count")
     + """  br label %head
 head:
   %j = phi i64 [ 0, %entry ], [ %j.next, %work ]
-  %some = icmp slt i64 %j, %count.n
+  %some = icmp slt i64 %j, %count
   br i1 %some, label %work, label %exit
 work:
   %hold = getelementptr ptr, ptr %held, i64 %j
@@ -187,21 +172,19 @@ exit:
 define i64 @take(ptr %record) {
 entry:
 """
-    + _read("params", "tensors", "wanted", "places", "bytes", "known", "gradients", "present", "held")
-    + _read("grad", "requires_grad", "is_defined", "get_data_ptr", "assign_tensors")
-    + _number("count")
-    + _number("handle")
+    + RECORD.read("params", "tensors", "wanted", "places", "bytes", "known", "gradients", "present", "held")
+    + RECORD.read("grad", "requires_grad", "is_defined", "get_data_ptr", "assign_tensors", "count", "handle")
     + f"""  %at = alloca i64
   %is.at = alloca i8
   br label %near.head
 near.head:
   %near.j = phi i64 [ 0, %entry ], [ %near.next, %near ]
-  %near.some = icmp slt i64 %near.j, %count.n
+  %near.some = icmp slt i64 %near.j, %count
   br i1 %near.some, label %near, label %far.head
 near:
   %near.o.p = getelementptr ptr, ptr %params, i64 %near.j
   %near.o = load ptr, ptr %near.o.p
-  %near.t = getelementptr i8, ptr %near.o, i64 %handle.n
+  %near.t = getelementptr i8, ptr %near.o, i64 %handle
   %near.s = load ptr, ptr %near.t
   %near.s.p = getelementptr ptr, ptr %tensors, i64 %near.j
   store ptr %near.s, ptr %near.s.p
@@ -210,7 +193,7 @@ near:
   br label %near.head
 far.head:
   %far.j = phi i64 [ 0, %near.head ], [ %far.next, %far.end ]
-  %far.some = icmp slt i64 %far.j, %count.n
+  %far.some = icmp slt i64 %far.j, %count
   br i1 %far.some, label %far, label %head
 far:
   %far.s.p = getelementptr ptr, ptr %tensors, i64 %far.j
@@ -233,13 +216,13 @@ far.end:
 head:
   %j = phi i64 [ 0, %far.head ], [ %j.next, %next ]
   %answer = phi i64 [ {Answer.SAME}, %far.head ], [ %answer.next, %next ]
-  %some = icmp slt i64 %j, %count.n
+  %some = icmp slt i64 %j, %count
   br i1 %some, label %param, label %exit
 param:
 """
-    + _entry("object", "params", "ptr")
-    + _entry("layout", "known", "ptr")
-    + """  %tensor = getelementptr i8, ptr %object, i64 %handle.n
+    + read_item("object", "params", "ptr")
+    + read_item("layout", "known", "ptr")
+    + """  %tensor = getelementptr i8, ptr %object, i64 %handle
   %moved = call i1 @differs(ptr %record, ptr %tensor, ptr %layout)
   br i1 %moved, label %exit.moved, label %place.work
 place.work:
@@ -247,15 +230,14 @@ place.work:
   %e1 = call i32 %get_data_ptr(ptr %tensor, ptr %at)
   %now = load i64, ptr %at
 """
-    + _entry("place", "places")
+    + read_item("place", "places")
     + """  %stays = icmp eq i64 %now, %place
   br i1 %stays, label %ask, label %exit.moved
 ask:
 """
-    + _entry("was", "present", "i8")
-    + _entry("last", "gradients")
-    + """"""
-    + _entry("g", "wanted", "ptr")
+    + read_item("was", "present", "i8")
+    + read_item("last", "gradients")
+    + read_item("g", "wanted", "ptr")
     + """  %none = icmp eq ptr %g, null
   br i1 %none, label %absent, label %look
 look:
@@ -271,7 +253,7 @@ find:
   %e3 = call i32 %get_data_ptr(ptr %g, ptr %at)
   %lies = load i64, ptr %at
 """
-    + _entry("size", "bytes")
+    + read_item("size", "bytes")
     + """  %empty = icmp eq i64 %size, 0
   %null = icmp eq i64 %lies, 0
   %filled = xor i1 %empty, true

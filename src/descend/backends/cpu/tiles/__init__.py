@@ -1,0 +1,1 @@
+"""Programs with values of rows and columns: their passes go over tiles of tensors."""

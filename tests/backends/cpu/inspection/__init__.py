@@ -1,0 +1,1 @@
+"""What compiled code asks Python and torch, file by file."""

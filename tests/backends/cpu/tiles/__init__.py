@@ -1,0 +1,1 @@
+"""Programs with rows and columns, file by file."""
