@@ -19,6 +19,7 @@ from descend.backends.cpu.reductions import (
     partial_kind,
     take_share,
 )
+from descend.backends.cpu.tiles import template
 from descend.backends.cpu.tiles.groups import place_scratch
 from descend.backends.cpu.tiles.nest import Nest, Place
 from descend.backends.cpu.tiles.operands import Operands
@@ -26,15 +27,6 @@ from descend.backends.cpu.tiles.short_axes import GROUP, STRETCH
 from descend.backends.cpu.tiles.shuffles import SPARE, Pattern, fill_group
 from descend.backends.cpu.words import CELL
 from descend.lang.graph import Node, Rate
-
-SPAN = """
-define internal void @span_{k}({parameters}ptr noalias nocapture readonly %u, ptr noalias nocapture readonly %s,
-                               ptr noalias nocapture %out) {{
-entry:
-{text}
-  ret void
-}}
-"""
 
 
 class FlatSpan:
@@ -94,7 +86,7 @@ class FlatSpan:
         for i, node, kind, _ in cells:
             body.emit(f"%all{i} = load {kind}, ptr %cell{i}")
             hand_over(body, node, f"%all{i}", self.program.slots[node])
-        return SPAN.format(k=self.step.index, parameters=self.tiles.parameters(), text=body.text())
+        return template.FLAT_SPAN.format(k=self.step.index, parameters=self.tiles.parameters(), text=body.text())
 
     def _open_stretch(self) -> None:
         """Append the loops over stretches: blocks of indices along one axis, for each index along those before it."""

@@ -60,7 +60,7 @@ def _render_run(program: Program, group: tuple[int, ...]) -> str:
         columns=len(program.columns),
         slots=len(program.slots),
         fields=lay_out(program).fields,
-        tiles="".join(template.CALL.format(k=k) for k in group),
+        tiles="".join(template.CALL_TILE.format(k=k) for k in group),
     )
 
 
@@ -69,7 +69,7 @@ def _render_tile(tiles: Operands) -> str:
     operands, k = tiles.list_operands(), tiles.step.index
     return template.TILE.format(
         k=k,
-        begin=template.BEGIN.format(k=k) if k in list_begun(tiles.program) else "",
+        begin=template.CALL_BEGIN.format(k=k) if k in list_begun(tiles.program) else "",
         operands="".join(text for *_, text in operands),
         call="".join(f"{kind} {name}, " for kind, _, name, _ in operands),
     )

@@ -69,7 +69,7 @@ class RowSpan:
             inner_phis.append(f"  %sum{i} = phi {kind} [ {nothing}, %row ], [ %sum{i}.next, %loop ]")
         store_streams(body, self.program, self.step, self.storage)
         self._advance(end)
-        return template.SPAN.format(
+        return template.ROW_SPAN.format(
             k=self.step.index,
             parameters=self.tiles.parameters(),
             prologue=prologue.text(),

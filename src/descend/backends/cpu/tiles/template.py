@@ -110,7 +110,7 @@ RUN = (
 {tiles}"""
     + RUN_TAIL
 )
-CALL = "  call void @tile_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %o, ptr %tile, ptr %scratch)\n"
+CALL_TILE = "  call void @tile_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %o, ptr %tile, ptr %scratch)\n"
 TILE = (
     """
 define internal void @tile_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %o, ptr %tile, ptr %scratch) {{
@@ -124,10 +124,10 @@ entry:
 """
 )
 """One pass over one tile."""
-BEGIN = "  call void @begin_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %tile, ptr %scratch)\n"
+CALL_BEGIN = "  call void @begin_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %tile, ptr %scratch)\n"
 SCRATCH = "  %{name} = getelementptr i8, ptr %scratch, i64 {at}\n"
 
-SPAN = """
+ROW_SPAN = """
 define internal void @span_{k}({parameters}ptr noalias nocapture readonly %u, ptr noalias nocapture readonly %s,
                                ptr noalias nocapture %out) {{
 entry:
@@ -155,6 +155,33 @@ exit:
   ret void
 }}
 """
+
+FLAT_SPAN = """
+define internal void @span_{k}({parameters}ptr noalias nocapture readonly %u, ptr noalias nocapture readonly %s,
+                               ptr noalias nocapture %out) {{
+entry:
+{text}
+  ret void
+}}
+"""
+
+BEGIN = (
+    """
+define internal void @begin_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %tile, ptr %scratch) noinline {{
+entry:
+"""
+    + CONTEXT.read("tensors", "table")
+    + "{text}\n  ret void\n}}\n"
+)
+"""What a tile computes before a pass."""
+LOOP = """
+define internal void @{name}({parameters}i64 %n) noinline {{
+entry:
+{text}
+  ret void
+}}
+"""
+"""One loop over a tile's slices, whose addresses are known to be different ones."""
 
 COLLECT = (
     """

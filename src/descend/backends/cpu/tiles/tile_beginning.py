@@ -8,7 +8,6 @@ import math
 from dataclasses import dataclass, field
 
 from descend.backends.cpu.body import Body
-from descend.backends.cpu.context import CONTEXT
 from descend.backends.cpu.record import read_word
 from descend.backends.cpu.reductions import NOTHING, name_join, take_share
 from descend.backends.cpu.tiles import template
@@ -21,22 +20,6 @@ from descend.backends.cpu.tiles.short_axes import GROUP, STRETCH
 from descend.backends.cpu.tiles.shuffles import SPARE, Pattern, fill_group
 from descend.lang.graph import Node, Rate
 from descend.lang.program import Pass, Program
-
-BEGIN = (
-    """
-define internal void @begin_{k}(ptr %ctx, i64 %j, ptr %u, ptr %s, ptr %tile, ptr %scratch) noinline {{
-entry:
-"""
-    + CONTEXT.read("tensors", "table")
-    + "{text}\n  ret void\n}}\n"
-)
-LOOP = """
-define internal void @{name}({parameters}i64 %n) noinline {{
-entry:
-{text}
-  ret void
-}}
-"""
 
 
 def render_tile_beginning(program: Program, step: Pass, work: str) -> str:
@@ -58,7 +41,7 @@ def render_tile_beginning(program: Program, step: Pass, work: str) -> str:
             writer.body.read(node, "%s", program.slots[node])
     for loop in loops:
         writer.write_loop(loop)
-    return "".join([*writer.functions, BEGIN.format(k=step.index, text=writer.body.text())])
+    return "".join([*writer.functions, template.BEGIN.format(k=step.index, text=writer.body.text())])
 
 
 @dataclass
@@ -125,7 +108,7 @@ class _TileBeginning(Beginning):
             {n: inside[a] for n, a in homes.items()},
         )
         self.functions.append(
-            LOOP.format(name=name, parameters="".join(f"{p}, " for p in parameters), text=self.body.text())
+            template.LOOP.format(name=name, parameters="".join(f"{p}, " for p in parameters), text=self.body.text())
         )
         self.body = outside
 
