@@ -1,13 +1,11 @@
 """How sums and largest values are taken: coordinate by coordinate, then from the partial results of chunks or tiles."""
 
 from descend.backends.cpu.body import Body
-from descend.backends.cpu.words import NON_FINITE, SUFFIX
+from descend.backends.cpu.words import NAN, NON_FINITE, SUFFIX, choose
 from descend.lang.graph import Node
 
 NOTHING = {"sum": "0.0", "largest": "0xFFF0000000000000"}
 """What a partial result begins with: the sum of nothing, and the largest of nothing, minus infinity."""
-JOIN = {"sum": "fadd {T} {0}, {1}", "largest": "call {T} @llvm.maximum.{S}({T} {0}, {T} {1})"}
-"""Two partial results put together; a NaN is handed on by both."""
 
 
 def name_join(node: Node) -> str:
@@ -25,10 +23,14 @@ def name_partial(name: str, kind: str) -> str:
     return name if kind == "double" else f"{name}_{kind}"
 
 
-def join(name: str, one: str, other: str, kind: str = "double", lanes: int = 0) -> str:
-    """Two partial results put together, or two vectors of them, number by number."""
-    suffix, vector = SUFFIX[kind][0], f"<{lanes} x {kind}>"
-    return JOIN[name].format(one, other, T=vector if lanes else kind, S=f"v{lanes}{suffix}" if lanes else suffix)
+def join(name: str, result: str, one: str, other: str, kind: str = "double", lanes: int = 0) -> str:
+    """Instructions that put two partial results together, or vectors of them; both ways hand NaN on."""
+    number, truth, nan = kind, "i1", NAN
+    if lanes:
+        number, truth = f"<{lanes} x {kind}>", f"<{lanes} x i1>"
+        nan = f"<{', '.join([f'{kind} {NAN}'] * lanes)}>"
+    text = choose("ogt", truth, nan) if name == "largest" else "{r} = fadd {T} {0}, {1}"
+    return text.format(one, other, r=result, T=number)
 
 
 def accumulator(node: Node, work: str) -> tuple[str, str]:
@@ -48,7 +50,9 @@ def add_up(body: Body, node: Node, i: int) -> None:
         body.emit(f"%sum{i}.w = zext i1 %sum{i}.n to i32")
         body.emit(f"%sum{i}.next = add i32 %sum{i}, %sum{i}.w")
     elif node.name == "largest":
-        body.emit(f"%sum{i}.next = {join('largest', f'%sum{i}', body.operand(node.args[0]), body.kind)}")
+        # LLVM's own, of which it makes a vector of accumulators
+        word, value = f"@llvm.maximum.{SUFFIX[body.kind][0]}", body.operand(node.args[0])
+        body.emit(f"%sum{i}.next = call {body.kind} {word}({body.kind} %sum{i}, {body.kind} {value})")
     else:
         # the one place where order is free, so that the sum vectorises; chunks fix it again
         body.emit(f"%sum{i}.next = fadd reassoc nsz double %sum{i}, {take_share(body, node)}")

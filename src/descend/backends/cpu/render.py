@@ -98,7 +98,7 @@ def _render_finish(program: Program, step: Pass, after: tuple[int, ...]) -> str:
         sums.append(f"  call void @collect_{step.index}(ptr %ctx, i64 %j, i64 %begin, i64 %end)")
     functions = [
         template.JOIN_PARTIALS.format(
-            name=n, k=step.index, slots=len(program.slots), nothing=NOTHING[n], join=join(n, "%sum", "%x")
+            name=n, k=step.index, slots=len(program.slots), nothing=NOTHING[n], join=join(n, "%sum.next", "%sum", "%x")
         )
         for n in sorted(names)
     ]

@@ -238,7 +238,7 @@ work:
   %at = add i64 %m, %slot
   %p = getelementptr double, ptr %partials, i64 %at
   %x = load double, ptr %p
-  %sum.next = {join}
+  {join}
   %c.next = add i64 %c, 1
   br label %head
 exit:

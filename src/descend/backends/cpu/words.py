@@ -7,6 +7,28 @@
 import ctypes
 import struct
 
+NAN = "0x7FF8000000000000"
+
+
+def choose(comparison: str, truth: str = "i1", nan: str = NAN) -> str:
+    """The first of two numbers if a comparison holds, else the second; NaN if one of them is.
+
+    Processors choose so in one instruction, NaN aside. LLVM's own minimum and maximum order zeros by sign besides,
+    which takes twice as many, and eager leaves that open: under it SM3 on ResNet-50 took 17.6 ms instead of 13.7.
+
+    Args:
+        comparison: ``"olt"`` or ``"ogt"``.
+        truth: the type of what a comparison gives; of vectors another.
+        nan: NaN in the type of the numbers. A constant: LLVM would make one choice of two that give the same value.
+    """
+    return (
+        f"{{r}}.c = fcmp {comparison} {{T}} {{0}}, {{1}}\n"
+        f"  {{r}}.m = select {truth} {{r}}.c, {{T}} {{0}}, {{T}} {{1}}\n"
+        f"  {{r}}.n = fcmp uno {{T}} {{0}}, {{0}}\n"
+        f"  {{r}} = select {truth} {{r}}.n, {{T}} {nan}, {{T}} {{r}}.m"
+    )
+
+
 IR: dict[str, str] = {
     "add": "{r} = fadd {T} {0}, {1}",
     "sub": "{r} = fsub {T} {0}, {1}",
@@ -32,8 +54,8 @@ IR: dict[str, str] = {
         "{r}.up = fcmp ogt {T} {0}, 0.0\n  {r}.down = fcmp olt {T} {0}, 0.0\n"
         "  {r}.minus = select i1 {r}.down, {T} -1.0, {T} {0}\n  {r} = select i1 {r}.up, {T} 1.0, {T} {r}.minus"
     ),
-    "minimum": "{r} = call {T} @llvm.minimum.{S}({T} {0}, {T} {1})",
-    "maximum": "{r} = call {T} @llvm.maximum.{S}({T} {0}, {T} {1})",
+    "minimum": choose("olt"),
+    "maximum": choose("ogt"),
     "exp": "{r} = call {T} @exp{f}({T} {0})",
     "log": "{r} = call {T} @log{f}({T} {0})",
     "tanh": "{r} = call {T} @tanh{f}({T} {0})",
@@ -59,11 +81,9 @@ def declare() -> str:
     lines = ["attributes #0 = { nounwind willreturn memory(none) nobuiltin }"]
     for kind, (suffix, libm) in SUFFIX.items():
         lines += [f"declare {kind} @llvm.{w}.{suffix}({kind})" for w in ("sqrt", "fabs", "floor")]
-        lines += [f"declare {kind} @llvm.{w}.{suffix}({kind}, {kind})" for w in ("minimum", "maximum", "copysign")]
+        lines += [f"declare {kind} @llvm.{w}.{suffix}({kind}, {kind})" for w in ("maximum", "copysign")]
         lines += [f"declare {kind} @{w}{libm}({kind}) #0" for w in ("exp", "log", "tanh", "cos")]
         lines.append(f"declare {kind} @pow{libm}({kind}, {kind}) #0")
-    for vector, suffix in (("<8 x double>", "v8f64"), ("<16 x double>", "v16f64"), ("<16 x float>", "v16f32")):
-        lines.append(f"declare {vector} @llvm.maximum.{suffix}({vector}, {vector})")
     return "\n".join(lines)
 
 

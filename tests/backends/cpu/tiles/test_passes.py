@@ -58,3 +58,53 @@ def test_largest_hands_nan_on():
     optimizer.step()
     rows, columns = (optimizer.state[p][f"accumulator_{i}"].isnan().flatten().nonzero().tolist() for i in (0, 1))
     assert (rows, columns) == ([[7]], [[11]])
+
+
+@rule(state={"top": State("top", "tensor"), "tops": State("tops", "axes")})
+def summits(
+    p: Value, g: Value, dims: int, top: Value, tops: tuple[Value, ...]
+) -> tuple[Value | tuple[Value, ...], ...]:
+    """The largest numbers of a tensor and of its slices, whatever their sign."""
+    return 0.0 * g, largest(g), tuple(largest(g, over=axis) for axis in range(dims))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("shape", [(40, 50), (33, 2049), (40, 300, 3), (64, 33, 3, 3), (9, 17, 7, 7)], ids=str)
+def test_the_largest_number_is_one_of_those_given(shape, dtype):
+    """To the bit as eager has it: NaN of either sign wherever it stands, infinities, negative numbers, zeros."""
+    draw, n = torch.Generator().manual_seed(0), torch.Size(shape).numel()
+    g = -torch.rand(shape, generator=draw, dtype=dtype) - 1
+    places = torch.randperm(n, generator=draw)[:10].tolist()
+    nan = torch.tensor(torch.nan, dtype=dtype)
+    special = [nan, -nan, torch.inf, -torch.inf, 0.0, -0.0, 1e30, -1e30, 1e-40, 3.0]
+    for place, value in zip(places, special, strict=True):
+        g.view(-1)[place] = value
+    found = []
+    for backend in ("eager", "cpu"):
+        p = torch.nn.Parameter(torch.ones(shape, dtype=dtype))
+        p.grad = g.clone()
+        optimizer = descend.optimizer(summits)([p], backend=backend)
+        optimizer.step()
+        found.append(optimizer.state[p])
+    eager, ours = found
+    assert eager.keys() == ours.keys() and eager["tops_0"].isnan().any() and not eager["tops_0"].isnan().all()
+    for key in eager:
+        torch.testing.assert_close(ours[key], eager[key], rtol=0, atol=0, equal_nan=True, msg=key)
+
+
+@pytest.mark.parametrize("shape", [(40, 300), (64, 33, 3, 3)], ids=str)
+@pytest.mark.parametrize("special", [torch.nan, torch.inf, 1e-30])
+def test_sm3_has_the_bits_of_eager(shape, special):
+    """Bounds are least and largest numbers, which are exact."""
+    draw, found = torch.Generator().manual_seed(0), []
+    grads = [torch.randn(shape, generator=draw) for _ in range(3)]
+    grads[1].view(-1)[[5, 777]] = special
+    for backend in ("eager", "cpu"):
+        p = torch.nn.Parameter(torch.ones(shape))
+        optimizer = descend.SM3([p], backend=backend)
+        for g in grads:
+            p.grad = g.clone()
+            optimizer.step()
+        found.append(optimizer.state[p])
+    for key in found[0]:
+        torch.testing.assert_close(found[1][key], found[0][key], rtol=0, atol=0, equal_nan=True, msg=key)

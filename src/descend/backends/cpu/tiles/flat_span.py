@@ -266,7 +266,7 @@ class FlatSpan:
         body, share = self.body, f"%q{self.tiles.sliced.index(node)}"
         value, sofar = body.widen(kind, value), body.load("double", share, place)
         name = body.name()
-        body.emit(f"{name} = {join(name_join(node), sofar, value)}")
+        body.emit(join(name_join(node), name, sofar, value))
         body.store("double", name, share, place)
 
 

@@ -45,7 +45,7 @@ def render_functions(program: Program, work: str) -> str:
     ]
     for name, kind in sorted(kinds):
         own = name_partial(name, kind)
-        parts.append(template.GATHER.format(name=own, kind=kind, join=join(name, "%x", "%y", kind)))
+        parts.append(template.GATHER.format(name=own, kind=kind, join=join(name, "%z", "%x", "%y", kind)))
         if layout.flat:
             parts.append(template.HALVE.format(name=own, kind=kind))
     return "\n".join(parts)

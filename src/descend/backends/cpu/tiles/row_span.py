@@ -166,7 +166,7 @@ class RowSpan:
         body.emit(f"%sum{i} = load {kind}, ptr %qa{i}")
         if node.name == "largest":
             value = body.operand(node.args[0]) if top else take_share(body, node)
-            body.emit(f"%sum{i}.next = {join('largest', f'%sum{i}', value, kind)}")
+            body.emit(join("largest", f"%sum{i}.next", f"%sum{i}", value, kind))
         else:
             add_up(body, node, i)
         body.emit(f"store {kind} %sum{i}.next, ptr %qa{i}")
@@ -175,5 +175,5 @@ class RowSpan:
         """Append the adding of a row's sum to what its slice has so far."""
         body.emit(f"%old{i} = load double, ptr %qr{share}")
         value = body.widen(partial_kind(node, self.storage.work), f"%sum{i}.next")
-        body.emit(f"%new{i} = {join(name_join(node), f'%old{i}', value)}")
+        body.emit(join(name_join(node), f"%new{i}", f"%old{i}", value))
         body.emit(f"store double %new{i}, ptr %qr{share}")

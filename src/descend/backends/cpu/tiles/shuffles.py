@@ -77,7 +77,7 @@ class Pattern:
 
         def put(one: str, other: str, kind: str = kind) -> str:
             made = body.name()
-            body.emit(f"{made} = {join(name, one, other, kind, lanes)}")
+            body.emit(join(name, made, one, other, kind, lanes))
             return made
 
         for v in range(0, GROUP * self.slices, lanes):

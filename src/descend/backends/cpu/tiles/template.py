@@ -45,7 +45,7 @@ loop:
   %b = getelementptr inbounds {kind}, ptr %from.r, i64 %i
   %x = load {kind}, ptr %a
   %y = load {kind}, ptr %b
-  %z = {join}
+  {join}
   store {kind} %z, ptr %a
   %i.next = add nuw nsw i64 %i, 1
   %more = icmp ult i64 %i.next, %n

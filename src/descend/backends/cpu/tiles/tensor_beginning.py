@@ -102,7 +102,7 @@ class _TensorBeginning(Beginning):
         return nest, {kind: nest.locate(self.layout.along(kind)) for kind in kinds}
 
     def _join(self, node: Node, sofar: str, value: str, name: str) -> None:
-        self.body.emit(f"{name} = {join(name_join(node), sofar, value)}")
+        self.body.emit(join(name_join(node), name, sofar, value))
 
     def _add(self, node: Node, home: str, place: str, value: str) -> None:
         """Append the joining of a value to what lies in memory."""
