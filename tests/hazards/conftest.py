@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from descend.backends.cpu import contents
+from descend.backends.cpu.inspection import contents
 from descend.optim import batches
 
 
