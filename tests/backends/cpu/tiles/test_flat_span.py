@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 import descend
 from backends.cpu.tiles.test_passes import mixture
-from descend.backends.cpu.tiles.short_axes import STRETCH, choose_inner
 
 SHAPES = [(40, 33, 3, 3), (300, 17, 3, 3), (700, 3), (48, 24, 1, 1), (16, 1, 3, 3), (1, 33, 5), (1, 1), (0, 32, 3),
           (9, 17, 7, 7), (21, 16, 5, 4)]  # fmt: skip
@@ -102,26 +101,3 @@ def test_rows_of_one_coordinate_need_no_walk_over_rows():
         "row_var": (8, 4, 1, 1),
         "col_var": (8, 4, 1, 1),
     }
-
-
-@pytest.mark.parametrize(
-    ("shape", "axis"),
-    [
-        ((512, 256, 3, 3), 1),
-        ((64, 3, 7, 7), 0),
-        ((512, 1, 3, 3), 0),
-        ((700, 3), 0),
-        ((512, 512, 1, 1), None),
-        ((64, 512, 512), None),
-        ((5, 3), None),
-        ((0, 4), None),
-        ((16, 15, 15, 15), None),
-        ((2, 1 << 20, 3), None),
-        ((1 << 20, 3), 0),
-        ((20,), None),
-    ],
-)
-def test_the_axis_of_the_innermost_loop(shape, axis):
-    assert choose_inner(shape) == axis
-    if axis is not None:
-        assert torch.Size(shape[axis + 1 :]).numel() <= STRETCH

@@ -13,7 +13,7 @@ _WORDS = {
     "wanted": "ptr",  # int64 [T]: where each holds its gradient, for this call; 0 where it wants none
     "places": "ptr",  # int64 [T]: where each parameter lies
     "bytes": "ptr",  # int64 [T]: how many bytes it has
-    "known": "ptr",  # int64 [T]: where what is known of its layout begins, see KNOWN
+    "known": "ptr",  # int64 [T]: where what is known of its layout begins, in the order in which it is compared
     "gradients": "ptr",  # int64 [T]: where each gradient lies, for the kernel; 0 where there is none
     "present": "ptr",  # uint8 [T]: whether there is one
     "held": "ptr",  # int64 [T]: C++ tensors, each a pointer to an implementation, that keep the gradients alive
