@@ -53,7 +53,7 @@ class FlatSpan:
         self.spread = [n for n in tiles.sliced if self._differs(n)]
         numbers = {key: j for j, key in enumerate(dict.fromkeys(map(_identify_value, self.spread)))}
         self.numbers = {n: numbers[_identify_value(n)] for n in self.spread}  # of their ``%d``
-        self.values = {j: n for n, j in reversed(self.numbers.items())}  # one of them for each
+        self.values = {j: n for n, j in self.numbers.items()}  # one of them for each
         self.registers = [(i, n) for i, n in enumerate(self.step.reductions) if n not in self.spread]
 
     def _accumulator(self, node: Node) -> tuple[str, str]:
@@ -189,7 +189,7 @@ class FlatSpan:
         compute_coordinate(body, self.program, self.step, self.storage, "%y")
         for i, node in self.registers:
             add_up(body, node, i)
-        for j, node in sorted(self.values.items()):
+        for j, node in self.values.items():
             kind = self._partial_kind(node)
             value = take_share(body, node) if kind == "double" else body.operand(node.args[0])
             body.store(kind, value, f"%d{j}", "%i")
