@@ -66,7 +66,11 @@ class Clock:
             _write(group, key, schedule.at(k))
         lr = found.get("lr")
         if lr is not None:
-            group["lr_start"] = group["lr_max"] = lr.maximum() if lr.horizon is not None else lr.at(0)
+            group["lr_start"] = lr.base
+            if group.get("decay") != "corrected":  # which alone reads it, and a million values take seconds to look at
+                group["lr_max"] = lr.base
+            else:
+                group["lr_max"] = lr.maximum() if lr.horizon is not None else lr.at(0)
 
     def write(self, groups: list[dict[str, Any]]) -> bool:
         """Write every schedule's value for this step.
