@@ -122,6 +122,50 @@ def test_a_skipped_step_advances_no_method_and_a_scale_changes_nothing():
     assert [part.clock.updates for part in scaled.parts.values()] == [4, 4]
 
 
+@pytest.mark.parametrize("scale", [None, 2.0**12])
+def test_one_norm_over_all_methods(scale):
+    model, optimizer = make(clip_norm=0.05)
+    other, plain = make()
+    scaler = None if scale is None else torch.amp.GradScaler("cpu", init_scale=scale)
+    train(model, optimizer, 0, 4, scaler)
+    for k in range(4):
+        plain.zero_grad()
+        target = torch.randn(5, 3, generator=torch.Generator().manual_seed(k))
+        (other(torch.arange(5)) - target).square().mean().backward()
+        assert torch.nn.utils.clip_grad_norm_(other.parameters(), 0.05) > 0.1
+        plain.step()
+    for a, b in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_norm_counts_every_gradient_and_bends_to_no_range(dtype):
+    dense, table = nn.Parameter(torch.zeros(2, dtype=dtype)), nn.Parameter(torch.zeros(3, 2, dtype=dtype))
+    optimizer = descend.Routed(
+        [{"params": [dense]}, {"params": [table], "method": "Signum"}], "SGD", lr=1.0, clip_norm=5.0, rounding=None
+    )
+    dense.grad = torch.tensor([3e20, 0.0], dtype=dtype)  # whose square leaves float32's range
+    rows = torch.tensor([[1, 1]])
+    values = torch.tensor([[0.0, 1e20], [0.0, 3e20]], dtype=dtype)
+    table.grad = torch.sparse_coo_tensor(rows, values, (3, 2), check_invariants=True)
+    optimizer.step()
+    assert dense.tolist() == pytest.approx([-3.0, 0.0], rel=1e-2)
+    assert table.grad.to_dense()[1].tolist() == pytest.approx([0.0, 4.0], rel=1e-2)
+
+
+def test_accumulation_clips_the_big_batch():
+    model, optimizer = make(clip_norm=0.05)
+    train(model, optimizer, 0, 1)
+    other, inner = make(clip_norm=0.05)
+    parts = descend.Accumulation(inner, 2)
+    target = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    for rows in (torch.arange(3), torch.arange(3, 5)):
+        parts.weigh((other(rows) - target[rows]).square().mean(), len(rows)).backward()
+        parts.step()
+    for a, b in zip(model.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
 def test_one_clock_also_for_a_method_without_gradients():
     free, waiting = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2))
     optimizer = descend.Routed(
@@ -167,7 +211,8 @@ def test_a_wrapper_around_it():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"clip_norm": 1.0}, "descend.clip.clip_norm"),
+        ({"clip_norm": 0.0}, "clip_norm: got 0.0"),
+        ({"clip_norm": 1.0, "metrics": True}, "clipped already"),
         ({"on_nonfinite": "skip"}, "find_nonfinite"),
         ({"method": "ScheduleFreeAdamW"}, "alone"),
         ({"method": "Adm"}, "Did you mean 'Adam'"),

@@ -7,20 +7,17 @@ import torch
 from torch import Tensor
 
 from descend.errors import CheckpointError, OptionError, message
+from descend.lang.weave import CLIP_EPS
 from descend.optim import groups, hooks
-from descend.optim.arguments import check_closure
+from descend.optim.arguments import check_closure, check_number
 from descend.optim.catalogue import get
 from descend.optim.load_report import LoadReport
 from descend.optim.optimizer import Optimizer
 from descend.optim.state_layout import check_layout
+from descend.wrap.sam import multiply
 
 ROUTE = "method"
 """The key of a group that names its method, when the optimizer is made and in its checkpoints."""
-_WHOLE = {
-    "clip_norm": (None, "Call descend.clip.clip_norm(model, ...) before step(), behind scaler.unscale_()"),
-    "on_nonfinite": ("apply", "Call descend.clip.find_nonfinite(model) before step()"),
-}
-"""Options that look at the gradients of all parameters together, by what switches them off and what to do instead."""
 
 
 class Routed(torch.optim.Optimizer):
@@ -37,25 +34,41 @@ class Routed(torch.optim.Optimizer):
         params: tensors, ``(name, tensor)`` pairs, groups as in torch or of :func:`descend.groups`, or a module. A
             group's ``method`` is a name such as ``"Lion"``, or a class of descend.
         method: of groups that name none.
+        clip_norm: bound on the norm of all gradients together, > 0, which are scaled where they lie, as
+            ``torch.nn.utils.clip_grad_norm_`` does; None for none.
         options: of all groups that do not set them; every method here must have them.
 
     Attributes:
         parts: the optimizer of each method, by its name.
 
     Raises:
-        OptionError: if a method is unknown, an option is unknown to one of them or looks at all gradients together
-            (``clip_norm``, ``on_nonfinite``), or a method takes its gradients elsewhere than it leaves the parameters
+        OptionError: if a method is unknown, an option is unknown to one of them, ``on_nonfinite`` would let one method
+            step and another not, or a method takes its gradients elsewhere than it leaves the parameters
             (schedule-free ones, ``nesterov="lookahead"``).
         ParameterError: if the parameters cannot be served or stand in two groups.
     """
 
     _step_supports_amp_scaling = True
 
-    def __init__(self, params: Any, method: str | type[Optimizer] = "AdamW", **options: Any) -> None:
-        for key, (off, do) in _WHOLE.items():
-            if options.get(key, off) != off:
-                what = f"Routed({key}={options[key]!r}), which looks at the gradients of all methods together"
-                raise OptionError(message(what, do=do))
+    def __init__(
+        self,
+        params: Any,
+        method: str | type[Optimizer] = "AdamW",
+        *,
+        clip_norm: float | None = None,
+        **options: Any,
+    ) -> None:
+        if options.get("on_nonfinite", "apply") != "apply":
+            what = (
+                f"Routed(on_nonfinite={options['on_nonfinite']!r}), which each method would judge by its own gradients"
+            )
+            raise OptionError(message(what, do="Look at descend.clip.find_nonfinite(model) before step()"))
+        if clip_norm is not None:
+            check_number("clip_norm", clip_norm, "Routed", low=0.0, open_low=True)
+            if options.get("metrics"):
+                what = "Routed(clip_norm=, metrics=True): each method would tell of gradients that are clipped already"
+                raise OptionError(message(what, do="Leave one of them out; descend.clip.clip_norm gives the norm"))
+        self.clip_norm = clip_norm
         self.parts: dict[str, Optimizer] = {}
         self._places: list[tuple[str, int]] = []
         self._method, self._options = method, options
@@ -178,6 +191,8 @@ class Routed(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        if self.clip_norm is not None:
+            self._clip(self.clip_norm)
         before = {name: part.clock.updates for name, part in self.parts.items()}
         for part in self.parts.values():
             part.step()
@@ -191,6 +206,21 @@ class Routed(torch.optim.Optimizer):
         return loss
 
     step.hooked = True  # type: ignore[attr-defined]  # torch's global hooks run in each part's step
+
+    @torch.no_grad()
+    def _clip(self, limit: float) -> None:
+        """Scale all gradients so that their norm, without a ``GradScaler``'s scale, is within the limit."""
+        lent, scale = (getattr(self._first, key, None) for key in ("found_inf", "grad_scale"))
+        found = [
+            p.grad for group in self.param_groups for p in group["params"] if p.requires_grad and p.grad is not None
+        ]
+        if not found or (lent is not None and float(lent) != 0.0):
+            return
+        values = [g.coalesce().values() if g.is_sparse else g for g in found]
+        norm = multiply(values, values).sqrt() / (1.0 if scale is None else float(scale))
+        factor = torch.clamp(limit / (norm + CLIP_EPS), max=1.0)
+        for g in found:
+            g.mul_(factor.to(g.device))
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Reset all gradients.
@@ -254,7 +284,7 @@ class Routed(torch.optim.Optimizer):
         return LoadReport("Routed", sum(r.parameters for r in reports), sum(r.loaded for r in reports), found)
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = {key: self.__dict__[key] for key in ("parts", "_places", "_method", "_options")}
+        kept = {key: self.__dict__[key] for key in ("parts", "_places", "_method", "_options", "clip_norm")}
         if isinstance(self._method, type):  # a class of a rule is found again through its part alone
             kept["_method"] = self._method.__name__
         return kept
