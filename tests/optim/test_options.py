@@ -144,6 +144,18 @@ def test_kinds_of_decay_under_a_schedule(kind):
     assert_equal(a, expected)
 
 
+def test_corrected_decay_that_comes_later_knows_the_schedules_highest_rate():
+    shape = descend.schedules.warmup(3) * descend.schedules.cosine(5) * 0.2
+    first, later = parameters(), parameters()
+    ours = descend.SGD(first, lr=shape, weight_decay=0.3, decay="corrected")
+    changed = descend.SGD(later, lr=shape, weight_decay=0.3)
+    changed.param_groups[0]["decay"] = "corrected"
+    train(ours, first, 4)
+    train(changed, later, 4)
+    assert_equal(first, later, rtol=0)
+    assert changed.param_groups[0]["lr_max"] == shape.maximum() < 0.2
+
+
 @pytest.mark.parametrize(
     "shape",
     [

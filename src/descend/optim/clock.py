@@ -57,6 +57,11 @@ class Clock:
             self._follow(group, found)
             for key in found:
                 self._written.pop((index, key), None)
+        followed = group.get("schedules")
+        if group.get("decay") == "corrected" and isinstance(followed, dict) and "lr" in followed:
+            lr = self._parse(followed["lr"])
+            if group["lr_max"] == lr.base and lr.horizon is not None:  # not looked for while the decay was another
+                group["lr_max"] = lr.maximum()
 
     def _follow(self, group: dict[str, Any], found: dict[str, Schedule]) -> None:
         """Write schedules into a group as plain data, and their present values."""
