@@ -7,6 +7,7 @@ from copy import deepcopy
 import pytest
 import torch
 from torch import nn
+from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 
 import descend
 from descend.errors import CheckpointError, OptionError, ParameterError, UnknownOptionError
@@ -228,3 +229,15 @@ def test_what_is_refused(options, said):
 def test_an_option_that_one_method_lacks_is_named():
     with pytest.raises(UnknownOptionError, match="Lion has no option 'eps'"):
         make(eps=1e-6)
+
+
+def test_through_distributed_checkpoints():
+    model, optimizer = make()
+    train(model, optimizer, 0, 3)
+    state = get_optimizer_state_dict(model, optimizer)
+    other, fresh = make()
+    other.load_state_dict(model.state_dict())
+    set_optimizer_state_dict(other, fresh, state)
+    train(model, optimizer, 3, 5)
+    train(other, fresh, 3, 5)
+    assert same(model, other)
