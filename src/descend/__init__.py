@@ -30,7 +30,7 @@ _NAMES = {
     "descend.compare": ("find_lr", "find_lr_on", "tune"),
     "descend.optim.param_groups": ("groups",),
     "descend.optim.plateau": ("Plateau",),
-    "descend.wrap": ("EMA", "GSAM", "SAM", "SWA", "Accumulation", "GradientRelease", "LookSAM", "Lookahead"),
+    "descend.wrap": ("EMA", "GSAM", "SAM", "SWA", "Accumulation", "GradientRelease", "LookSAM", "Lookahead", "Routed"),
 }
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 

@@ -310,3 +310,20 @@ def test_refusals():
     saved["state"][0]["step"] = torch.ones(2)
     with pytest.raises(CheckpointError, match="The checkpoint's 'step' of adam: got tensor"):
         convert_state(saved, to="AdamW")
+
+
+@pytest.mark.parametrize("name", ["Yogi", "Signum", "SGD", "Adam"])
+def test_a_spread_that_two_means_cannot_tell_makes_no_huge_step(name):
+    """The same gradient in each step: the squared mean leaves nothing of the mean square."""
+    p = torch.nn.Parameter(torch.ones(3))
+    options = {"momentum": 0.9} if name == "SGD" else {}
+    source = getattr(descend, name)([p], lr=0.1, **options)
+    for _ in range(3):
+        p.grad = torch.tensor([0.1, 1.0, -2.0])
+        source.step()
+    target = descend.AdaBelief([p], lr=1e-3)
+    target.load_state_dict(convert_state(source.state_dict(), to=target, from_=name).state_dict)
+    before = p.detach().clone()
+    p.grad = target.state[p]["exp_avg"].clone()  # which adds nothing to the spread
+    target.step()
+    assert (p - before).abs().max() < 12e-3

@@ -144,6 +144,43 @@ def test_kinds_of_decay_under_a_schedule(kind):
     assert_equal(a, expected)
 
 
+def test_corrected_decay_that_comes_later_knows_the_schedules_highest_rate():
+    shape = descend.schedules.warmup(3) * descend.schedules.cosine(5) * 0.2
+    first, later = parameters(), parameters()
+    ours = descend.SGD(first, lr=shape, weight_decay=0.3, decay="corrected")
+    changed = descend.SGD(later, lr=shape, weight_decay=0.3)
+    changed.param_groups[0]["decay"] = "corrected"
+    train(ours, first, 4)
+    train(changed, later, 4)
+    assert_equal(first, later, rtol=0)
+    assert changed.param_groups[0]["lr_max"] == shape.maximum() < 0.2
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        descend.schedules.warmup(3) * descend.schedules.cosine(5),  # whose own peak is 0.9
+        descend.schedules.inverse_sqrt(4),
+        descend.schedules.triangular(3, 0.0),
+        descend.schedules.step_decay(2),
+    ],
+    ids=repr,
+)
+def test_independent_decay_is_the_same_inside_and_outside(shape):
+    """The rate that a schedule is a share of is the base, whether it multiplies it here or in a scheduler of torch."""
+    inside, outside = parameters(), parameters()
+    ours = descend.SGD(inside, lr=shape * 0.2, weight_decay=0.3, decay="independent")
+    driven = descend.SGD(outside, lr=0.2, weight_decay=0.3, decay="independent")
+    scheduler = torch.optim.lr_scheduler.LambdaLR(driven, shape.at)
+    for step in range(6):
+        set_gradients(inside, step)
+        set_gradients(outside, step)
+        ours.step()
+        driven.step()
+        scheduler.step()
+    assert_equal(inside, outside)
+
+
 @pytest.mark.parametrize("kind", ["independent", "corrected"])
 def test_kinds_of_decay_under_a_torch_scheduler(kind):
     """``initial_lr`` is the base, which a warm-up that scales it down at construction does not hide."""

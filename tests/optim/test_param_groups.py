@@ -303,3 +303,20 @@ def test_the_assertion_sees_a_lost_and_a_doubled_parameter():
         param_groups._check_once(model, [{"params": [model.weight]}])
     with pytest.raises(AssertionError, match="twice"):
         param_groups._check_once(model, [{"params": [model.weight, model.weight]}])
+
+
+def test_options_of_a_kind():
+    model = nn.Sequential(nn.Embedding(5, 4), nn.Linear(4, 3))
+    made = groups(model, {"0.*": {"lr": 0.3}}, lr=0.1, kinds={"weight": {"method": "Lion", "lr": 0.2}})
+    assert {n: (g["lr"], g.get("method")) for g in made for n in g["param_names"]} == {
+        "0.weight": (0.3, None), "1.weight": (0.2, "Lion"), "1.bias": (0.1, None)
+    }  # fmt: skip
+    assert "method" in repr(made) and "Lion" in repr(made)
+    for wrong, said in (
+        ({"norm": {}}, "no parameter of the model is of the kind 'norm'"),
+        ({"wieght": {}}, "Did you mean 'weight'"),
+        ({"weight": {"weigth_decay": 0.0}}, "the kind 'weight' sets 'weigth_decay'. Did you mean 'weight_decay'"),
+        ({"weight": 0.1}, "a mapping of kinds to options"),
+    ):
+        with pytest.raises(OptionError, match=said):
+            groups(model, kinds=wrong)

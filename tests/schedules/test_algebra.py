@@ -38,6 +38,24 @@ def test_factors_stay_between_0_and_1(schedule: Schedule, k: int):
     assert -1e-15 <= schedule.at(10**9 + k) <= 1 + 1e-15
 
 
+@given(factors)
+def test_a_factor_is_a_share_of_1(schedule: Schedule):
+    """Its base is its largest value, which the first 400 updates reach but where the peak shrinks or falls between."""
+    highest = max(schedule.table(400))
+    assert highest <= schedule.base + 1e-15 and schedule.base == pytest.approx(1.0, abs=1e-15)
+    if schedule.to_data()[0] not in ("exp_range", "one_cycle"):
+        assert schedule.base == pytest.approx(highest, abs=1e-15)
+
+
+def test_the_base_is_what_shares_are_of():
+    assert (warmup(3) * cosine(5) * 3e-3).base == 3e-3
+    assert (constant(0.5) * warmup(3) * 2.0).base == 1.0
+    assert constant(0.1).then(cosine(9) * 0.3, at=5).base == 0.3
+    assert schedules.linear(9, end=0.2, start=0.1).base == 0.2
+    assert (schedules.inverse_sqrt(4) * 0.5).clamp(0.0, 0.2).base == 0.2
+    assert schedules.one_cycle_momentum(9).base == 0.95
+
+
 @given(built, built, counts)
 def test_product_multiplies_values(a: Schedule, b: Schedule, k: int):
     assert (a * b).at(k) == pytest.approx(a.at(k) * b.at(k), rel=1e-12, abs=1e-300)

@@ -1,11 +1,11 @@
-"""Problems 13, 18, 20 and 23 of users of other libraries: clipping, small eps, closures, updates during backward."""
+"""Problems 13, 18, 20, 22 and 23 of users of other libraries: clipping, eps, closures, sparse rows, early updates."""
 
 import pytest
 import torch
 from torch import nn
 
 import descend
-from descend.errors import NonFiniteError, OptionError
+from descend.errors import NonFiniteError, OptionError, ParameterError
 
 
 def make_model():
@@ -66,6 +66,32 @@ def test_20_sam_works_with_accumulation_and_a_scaler(way):
         second.step(closure)
     for a, b in zip(big.parameters(), small.parameters(), strict=True):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "Adam", "AdamW", "RMSprop"])
+def test_22_sparse_gradients_with_weight_decay_give_what_dense_ones_give(name):
+    """Rows 0 and 1 are named in turn for a while, row 2 at last: it has to make up for all the decay that it missed."""
+    tables = [nn.Parameter(torch.arange(1.0, 9.0, dtype=torch.float64).reshape(4, 2)) for _ in range(2)]
+    optimizers = [getattr(descend, name)([p], lr=0.1, weight_decay=0.2, decay="decoupled") for p in tables]
+    for k in range(7):
+        rows = torch.tensor([[k % 2 if k < 6 else 2]])
+        grad = torch.sparse_coo_tensor(rows, torch.ones(1, 2, dtype=torch.float64), (4, 2), check_invariants=True)
+        for p, optimizer, g in zip(tables, optimizers, (grad, grad.to_dense()), strict=True):
+            p.grad = g
+            optimizer.step()
+    sparse, dense = tables
+    torch.testing.assert_close(sparse[2], dense[2], rtol=1e-13, atol=0)
+    assert sparse[3].tolist() == [7.0, 8.0]  # not touched until it is asked for
+    optimizers[0].catch_up()
+    torch.testing.assert_close(sparse, dense, rtol=1e-13, atol=0)
+    torch.testing.assert_close(sparse[3], torch.tensor([7.0, 8.0], dtype=torch.float64) * (1 - 0.1 * 0.2) ** 7)
+
+
+def test_22_a_method_that_cannot_step_single_rows_refuses_by_name():
+    p = nn.Parameter(torch.ones(4, 2))
+    p.grad = torch.sparse_coo_tensor(torch.tensor([[1]]), torch.ones(1, 2), (4, 2), check_invariants=True)
+    with pytest.raises(ParameterError, match="lamb: the gradient of 'table' .*sparse=False"):
+        descend.LAMB([("table", p)]).step()
 
 
 def test_23_updates_during_backward_clip_each_tensor_and_refuse_the_rest_early():

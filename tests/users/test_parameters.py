@@ -1,4 +1,4 @@
-"""Problems 8, 9, 10 and 19 of users of other libraries: decay, which parameters move, misspelt groups."""
+"""Problems 8, 9, 10, 19 and 25 of users of other libraries: decay, which parameters move and how, misspelt groups."""
 
 import pytest
 import torch
@@ -72,6 +72,22 @@ def test_19_frozen_absent_and_duplicated_gradients(name):
         getattr(descend, name)([("a", moving), ("b", moving)], lr=0.1)
 
 
+def test_25_matrices_go_to_one_method_and_the_rest_to_another_and_it_is_printed():
+    """What is here of it: the routing; the methods for matrices are owed."""
+    model = nn.Sequential(nn.Embedding(4, 3), nn.Linear(3, 3), nn.LayerNorm(3))
+    routes = descend.groups(model, kinds={"weight": {"method": "Signum", "lr": 0.01}}, lr=0.1, weight_decay=0.0)
+    table = {line.split()[3]: line.split()[0] for line in routes.table().splitlines()[1:]}
+    assert {name for name, group in table.items() if group == table["1.weight"]} == {"1.weight"}
+    optimizer = descend.Routed(routes, method="AdamW")
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    model(torch.arange(4)).square().sum().backward()
+    for p in model.parameters():
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    moved = {name: (before[name] - p).max().item() for name, p in model.named_parameters()}
+    assert moved == pytest.approx({name: 0.01 if name == "1.weight" else 0.1 for name in moved}, rel=1e-5)
+
+
 @pytest.mark.parametrize(("key", "meant"), [("weigth_decay", "weight_decay"), ("LR", "lr"), ("momentun", "momentum")])
 def test_misspelt_group_keys_are_refused(key, meant):
     with pytest.raises(UnknownOptionError, match=f"Did you mean '{meant}'"):
@@ -86,3 +102,26 @@ def test_contradictory_and_ignored_arguments_are_refused():
         descend.AdamW(parameters, decay="l2", decoupled_weight_decay=True)
     with pytest.raises(UnknownOptionError, match="Did you mean 'betas'"):
         descend.Adam(parameters, beta=(0.9, 0.99))
+
+
+def test_the_mode_of_a_schedule_free_method_cannot_be_forgotten_silently():
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    optimizer = descend.ScheduleFreeAdamW(model)
+    model(torch.randn(4, 2)).square().sum().backward()
+    optimizer.step()
+    model.eval()
+    with pytest.warns(UserWarning, match="eval"):
+        model(torch.ones(2, 2))
+    optimizer.eval()
+    with pytest.raises(OptionError, match="evaluation mode"):
+        optimizer.step()
+
+
+def test_prodigy_has_one_d_for_all_groups():
+    first, second = (nn.Parameter(torch.ones(2)) for _ in range(2))
+    optimizer = descend.Prodigy([{"params": [first]}, {"params": [second], "lr": 0.5}])
+    for _ in range(5):
+        first.grad, second.grad = torch.ones(2), torch.full((2,), 100.0)
+        optimizer.step()
+    d, other = (group["d"] for group in optimizer.param_groups)
+    assert d == other > 1e-6

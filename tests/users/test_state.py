@@ -1,6 +1,8 @@
 """Problems 2, 11 and 12 of users of other libraries, all with checkpoints; and what is said of copies."""
 
+import gc
 import pickle
+import weakref
 from copy import deepcopy
 
 import pytest
@@ -65,3 +67,7 @@ def test_optimizers_with_schedules_are_pickled_and_leave_nothing_behind():
     step(optimizer, 1.0)
     step(copy, 1.0)
     assert torch.equal(copy.param_groups[0]["params"][0], p)
+    seen = weakref.ref(p)
+    del p, optimizer, copy
+    gc.collect()
+    assert seen() is None

@@ -82,6 +82,14 @@ def _share(a: Tensor, b: Tensor) -> Tensor:
     return torch.where(b > 0, a / torch.where(b > 0, b, 1.0), 0.0)
 
 
+def _spread(square: Tensor, mean: Tensor) -> Tensor:
+    """Mean square less squared mean; both are of other spans, so what is left may be 0 where the spread is not.
+
+    A step that divides by its root would be of any size then: after 3 steps of Yogi, AdaBelief's first was 380 lr.
+    """
+    return torch.maximum(square - mean * mean, mean * mean / 100)
+
+
 DERIVATIONS = (
     Derivation(G2, (SPREAD, G), lambda s, g: s + g * g, "approximate", "the spread plus the squared mean"),
     Derivation(G2, (G2_EVER,), lambda s: s, "approximate", "the mean over all steps for one over the last"),
@@ -92,7 +100,7 @@ DERIVATIONS = (
     Derivation(G2_EVER, (G2,), lambda s: s, "approximate", "the mean over the last steps for one over all"),
     Derivation(G2_AHEAD, (G2,), lambda s: s, "approximate", "of the gradient for the gradient ahead"),
     Derivation(G2_MAX, (G2,), lambda s: s, "estimated", "the present one: earlier ones were not kept"),
-    Derivation(SPREAD, (G2, G), lambda s, g: (s - g * g).clamp(min=0), "approximate", "less the squared mean"),
+    Derivation(SPREAD, (G2, G), _spread, "approximate", "less the squared mean, and at least a hundredth of that"),
     Derivation(LARGEST, (G2,), lambda s: s.sqrt(), "estimated", "the root mean square for the largest"),
     Derivation(LAST, (G,), lambda g: g, "estimated", "the mean for the last"),
     Derivation(UNIT, (G, G2), lambda g, s: _share(g, s.sqrt()), "approximate", "over the present root mean square"),

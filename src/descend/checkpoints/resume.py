@@ -207,8 +207,8 @@ def _find_causes(saved: Snapshot, restored: Snapshot, last: Snapshot) -> list[st
         causes.append("Gradients were left over at the checkpoint: save between zero_grad() and backward().")
     return [
         *causes,
-        "Every object was restored, so what differs is kept outside of them: the place in the data, a scheduler, a "
-        "gradient scaler, an average of weights, a counter.",
+        "Every object was restored, so what differs is kept outside of them: the place in the data, an optimizer, a "
+        "scheduler, a gradient scaler, an average of weights, a counter.",
     ]
 
 

@@ -47,6 +47,7 @@ SOURCES: dict[str, str] = {
     "riedmiller1993": "Riedmiller, Braun (1993). A direct adaptive method for faster backpropagation learning: the "
     "RPROP algorithm. ICNN.",
     "robbins1951": "Robbins, Monro (1951). A stochastic approximation method. Ann. Math. Statist. 22.",
+    "ruder2016": "Ruder (2016). An overview of gradient descent optimization algorithms. arXiv:1609.04747.",
     "shazeer2018": "Shazeer, Stern (2018). Adafactor: adaptive learning rates with sublinear memory cost. ICML. "
     "arXiv:1804.04235.",
     "sutskever2013": "Sutskever, Martens, Dahl, Hinton (2013). On the importance of initialization and momentum in "

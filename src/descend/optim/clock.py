@@ -57,6 +57,11 @@ class Clock:
             self._follow(group, found)
             for key in found:
                 self._written.pop((index, key), None)
+        followed = group.get("schedules")
+        if group.get("decay") == "corrected" and isinstance(followed, dict) and "lr" in followed:
+            lr = self._parse(followed["lr"])
+            if group["lr_max"] == lr.base and lr.horizon is not None:  # not looked for while the decay was another
+                group["lr_max"] = lr.maximum()
 
     def _follow(self, group: dict[str, Any], found: dict[str, Schedule]) -> None:
         """Write schedules into a group as plain data, and their present values."""
@@ -66,7 +71,11 @@ class Clock:
             _write(group, key, schedule.at(k))
         lr = found.get("lr")
         if lr is not None:
-            group["lr_start"] = group["lr_max"] = lr.maximum() if lr.horizon is not None else lr.at(0)
+            group["lr_start"] = lr.base
+            if group.get("decay") != "corrected":  # which alone reads it, and a million values take seconds to look at
+                group["lr_max"] = lr.base
+            else:
+                group["lr_max"] = lr.maximum() if lr.horizon is not None else lr.at(0)
 
     def write(self, groups: list[dict[str, Any]]) -> bool:
         """Write every schedule's value for this step.

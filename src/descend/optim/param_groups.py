@@ -91,6 +91,7 @@ def groups(
     layer_decay: float | None = None,
     layers: Layers = None,
     undecayed: Collection[str] = UNDECAYED,
+    kinds: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Groups:
     """Parameter groups of a model for any optimizer, descend's or torch's: norms, biases, embeddings do not decay.
 
@@ -114,21 +115,21 @@ def groups(
             topmost has ``lr`` itself. It leaves an ``lr`` alone that a rule sets.
         layers: which modules are the layers, where it is not clear: see ``measure_depths``.
         undecayed: the kinds that get ``weight_decay=0``, out of "norm", "embedding", "bias", "vector", "weight".
+        kinds: options of a kind, such as ``{"weight": dict(method="Lion", lr=1e-4)}`` for :class:`descend.Routed`; they
+            override what stands above but the rules.
 
     Raises:
         ParameterError: if the model has no parameters, or some without a shape.
-        OptionError: if a pattern matches nothing or nothing that an earlier one left, or an option is out of range.
+        OptionError: if a kind or a pattern matches nothing, or nothing that an earlier one left, or an option is out of
+            range.
         UnknownOptionError: if a rule's option is a misspelling.
     """
     _check_arguments(model, weight_decay, lr, layer_decay, layers, undecayed)
     assignments = _list_parameters(model)
     pairs = _check_rules(rules)
+    by_kind = _check_kinds(kinds, assignments)
     _match(pairs, assignments)
-    scales = dict.fromkeys((a.names[0] for a in assignments), 1.0)
-    if layer_decay is not None:
-        depths = measure_depths(model, list(scales), layers)
-        top = max(depths.values())
-        scales = {name: float(layer_decay) ** (top - depth) for name, depth in depths.items()}
+    scales = _scale_layers(model, assignments, layer_decay, layers)
     made: list[dict[str, Any]] = []
     for a in assignments:
         automatic: dict[str, Any] = {}
@@ -137,10 +138,22 @@ def groups(
             automatic["lr"] = lr * scale if scale != 1.0 else lr
         if a.kind in undecayed or weight_decay is not None:
             automatic["weight_decay"] = 0.0 if a.kind in undecayed else weight_decay
-        a.options = {**automatic, **a.options}
+        a.options = {**automatic, **by_kind.get(a.kind, {}), **a.options}
         _put(a, made)
     _check_once(model, made)
     return Groups(made, assignments)
+
+
+def _scale_layers(
+    model: nn.Module, assignments: list[Assignment], layer_decay: float | None, layers: Layers
+) -> dict[str, float]:
+    """The factor of each parameter's learning rate, by its first name."""
+    scales = dict.fromkeys((a.names[0] for a in assignments), 1.0)
+    if layer_decay is None:
+        return scales
+    depths = measure_depths(model, list(scales), layers)
+    top = max(depths.values())
+    return {name: float(layer_decay) ** (top - depth) for name, depth in depths.items()}
 
 
 def _put(a: Assignment, made: list[dict[str, Any]]) -> None:
@@ -231,7 +244,6 @@ def _check_rules(rules: Rules | None) -> list[tuple[Pattern, dict[str, Any]]]:
     if not isinstance(rules, Mapping | Sequence | None):
         raise OptionError(message("groups: rules", got=rules, allowed="(pattern, options) pairs, or a mapping"))
     pairs = list(rules.items()) if isinstance(rules, Mapping) else list(rules or [])
-    known = {"lr", "weight_decay", "decay", *known_options.FLAGS, *known_options.EVERY_HYPER}
     checked: list[tuple[Pattern, dict[str, Any]]] = []
     for pair in pairs:
         if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[1], Mapping)):
@@ -243,13 +255,44 @@ def _check_rules(rules: Rules | None) -> list[tuple[Pattern, dict[str, Any]]]:
         pattern, given = pair
         if not isinstance(pattern, str) and not (isinstance(pattern, type) and issubclass(pattern, nn.Module)):
             raise OptionError(message("groups: a pattern", got=pattern, allowed="a string or a type of module"))
-        for key in given:
-            meant = _find_misspelt(str(key), known)
-            if meant or key in ("params", "param_names"):
-                hint = f"Did you mean {meant!r}?" if meant else "The model decides those."
-                raise UnknownOptionError(message(f"groups: the rule {_title(pattern)} sets {key!r}", do=hint))
+        _check_keys(given, f"the rule {_title(pattern)}")
         checked.append((pattern, dict(given)))
     return checked
+
+
+def _check_kinds(
+    kinds: Mapping[str, Mapping[str, Any]] | None, assignments: list[Assignment]
+) -> Mapping[str, Mapping[str, Any]]:
+    """The options of each kind.
+
+    Raises:
+        OptionError: if they are no mapping of kinds to options, or the model has none of a kind.
+        UnknownOptionError: if an option is a misspelling of a known one.
+    """
+    if not isinstance(kinds, Mapping | None) or any(not isinstance(given, Mapping) for given in (kinds or {}).values()):
+        allowed = "a mapping of kinds to options, as in {'weight': dict(lr=1e-4)}"
+        raise OptionError(message("groups: kinds", got=kinds, allowed=allowed))
+    present = [kind for kind in KINDS if any(a.kind == kind for a in assignments)]
+    for kind, given in (kinds or {}).items():
+        if kind not in present:
+            do = did_you_mean(str(kind), present)
+            raise OptionError(message(f"groups: no parameter of the model is of the kind {kind!r}", do=do))
+        _check_keys(given, f"the kind {kind!r}")
+    return kinds or {}
+
+
+def _check_keys(given: Mapping[str, Any], owner: str) -> None:
+    """Refuse options that are misspelt, or not a rule's to decide.
+
+    Raises:
+        UnknownOptionError: if there is one.
+    """
+    known = {"lr", "weight_decay", "decay", "method", *known_options.FLAGS, *known_options.EVERY_HYPER}
+    for key in given:
+        meant = _find_misspelt(str(key), known)
+        if meant or key in ("params", "param_names"):
+            hint = f"Did you mean {meant!r}?" if meant else "The model decides those."
+            raise UnknownOptionError(message(f"groups: {owner} sets {key!r}", do=hint))
 
 
 def _find_misspelt(key: str, known: set[str]) -> str | None:

@@ -45,6 +45,7 @@ from descend.wrap import Accumulation as Accumulation
 from descend.wrap import GradientRelease as GradientRelease
 from descend.wrap import Lookahead as Lookahead
 from descend.wrap import LookSAM as LookSAM
+from descend.wrap import Routed as Routed
 
 __version__: str
 

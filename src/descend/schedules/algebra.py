@@ -47,6 +47,15 @@ class Schedule(ABC):
     def horizon(self) -> int | None:
         """The last ``k`` at which the value may change, 0 if it never does, None if it never settles."""
 
+    @property
+    @abstractmethod
+    def base(self) -> float:
+        """The rate that the schedule is a share of, such as 3e-3 in ``warmup(100) * cosine(1000) * 3e-3``.
+
+        The product of the largest values of its factors: what independent weight decay measures a rate by, so that it
+        is the same as where the schedule drives a rate of 3e-3 from outside.
+        """
+
     @abstractmethod
     def to_data(self) -> PlainData:
         """Plain lists, numbers and strings that checkpoints carry; ``from_data`` reads them back."""
@@ -171,6 +180,10 @@ class _Product(Schedule):
     def horizon(self) -> int | None:
         return _last([part.horizon for part in self.parts if isinstance(part, Schedule)])
 
+    @property
+    def base(self) -> float:
+        return math.prod(part.base if isinstance(part, Schedule) else part for part in self.parts)
+
     def to_data(self) -> PlainData:
         return ["mul", *(part.to_data() if isinstance(part, Schedule) else part for part in self.parts)]
 
@@ -197,6 +210,10 @@ class _Sequence(Schedule):
         after = self.second.horizon
         return None if after is None else self.start + after
 
+    @property
+    def base(self) -> float:
+        return max(self.first.base, self.second.base)
+
     def to_data(self) -> PlainData:
         return ["then", self.first.to_data(), self.second.to_data(), self.start]
 
@@ -221,6 +238,10 @@ class _Clamped(Schedule):
     @property
     def horizon(self) -> int | None:
         return self.inner.horizon
+
+    @property
+    def base(self) -> float:
+        return min(max(self.inner.base, self.lo), self.hi)
 
     def to_data(self) -> PlainData:
         return ["clamp", self.inner.to_data(), self.lo, self.hi]

@@ -7,7 +7,7 @@ from descend.schedules.arguments import Share, Steps
 from descend.schedules.form import schedule
 
 
-@schedule(horizon=lambda T, floor: T)
+@schedule(horizon=lambda T, floor: T, peak=lambda T, floor: 1.0)
 def cosine(k: Value, T: Steps, floor: Share = 0.0) -> Value:
     """Falls from 1 at the first update to ``floor`` after ``T``, along half a cosine, then stays there.
 

@@ -11,7 +11,7 @@ def _conflict(T: int, W: int, floor: float, from_floor: bool) -> str | None:
     return None if W < T else f"the warm-up, W={W}, must be shorter than the whole, T={T}"
 
 
-@schedule(horizon=lambda T, W, floor, from_floor: T, conflict=_conflict)
+@schedule(horizon=lambda T, W, floor, from_floor: T, peak=lambda T, W, floor, from_floor: 1.0, conflict=_conflict)
 def cosine_with_warmup(k: Value, T: Steps, W: Steps, floor: Share = 0.0, from_floor: Flag = False) -> Value:
     """Rises for ``W`` updates in a straight line from ``floor`` to 1, falls back along half a cosine until ``T``.
 

@@ -21,7 +21,7 @@ def _settles(bound: float) -> int | None:
     return 0 if bound == 1 else None
 
 
-@schedule(horizon=lambda p, bound, down: _settles(bound))
+@schedule(horizon=lambda p, bound, down: _settles(bound), peak=lambda p, bound, down: 1.0)
 def triangular(k: Value, p: Steps, bound: Share, down: OptionalSteps = None) -> Value:
     """Rises from ``bound`` to 1 in ``p`` updates, falls back, and again, in straight lines, without end.
 
@@ -42,7 +42,7 @@ def triangular(k: Value, p: Steps, bound: Share, down: OptionalSteps = None) -> 
     return bound + (1 - bound) * x
 
 
-@schedule(horizon=lambda p, bound, down: _settles(bound))
+@schedule(horizon=lambda p, bound, down: _settles(bound), peak=lambda p, bound, down: 1.0)
 def triangular2(k: Value, p: Steps, bound: Share, down: OptionalSteps = None) -> Value:
     """As ``triangular``, with the height above ``bound`` cut in half after each cycle.
 
@@ -61,7 +61,7 @@ def triangular2(k: Value, p: Steps, bound: Share, down: OptionalSteps = None) ->
     return bound + (1 - bound) * x * 0.5**cycle
 
 
-@schedule(horizon=lambda p, bound, gamma, down: _settles(bound))
+@schedule(horizon=lambda p, bound, gamma, down: _settles(bound), peak=lambda p, bound, gamma, down: 1.0)
 def exp_range(k: Value, p: Steps, bound: Share, gamma: Ratio = 0.99994, down: OptionalSteps = None) -> Value:
     """As ``triangular``, with the height above ``bound`` shrinking at every update.
 

@@ -38,6 +38,7 @@ class Form:
     parameters: inspect.Signature
     ranges: dict[str, Argument]
     horizon: Callable[..., int | None] | None
+    peak: Callable[..., float] | None
     conflict: Callable[..., str | None] | None
 
     def bind(self, args: tuple[object, ...], kwargs: dict[str, object]) -> tuple[Plain, ...]:
@@ -83,6 +84,13 @@ class _ClosedForm(Schedule):
         settles = FORMS[self.name].horizon
         return None if settles is None else settles(*self.arguments)
 
+    @property
+    def base(self) -> float:
+        peak = FORMS[self.name].peak
+        if peak is not None:
+            return float(peak(*self.arguments))
+        return self.maximum() if self.horizon is not None else self.factor(0)
+
     def _given(self) -> list[Plain]:
         """The arguments without the trailing ones that stand at their defaults."""
         given = list(self.arguments)
@@ -104,12 +112,17 @@ class _ClosedForm(Schedule):
 
 
 def schedule(
-    *, horizon: Callable[..., int | None] | None, conflict: Callable[..., str | None] | None = None
+    *,
+    horizon: Callable[..., int | None] | None,
+    peak: Callable[..., float] | None = None,
+    conflict: Callable[..., str | None] | None = None,
 ) -> Callable[[Callable[Concatenate[Value, P], Value]], Callable[P, Schedule]]:
     """Decorator that turns a formula in ``k`` into a constructor of schedules.
 
     Args:
         horizon: the arguments -> the last ``k`` at which the value changes; None if it never settles.
+        peak: the arguments -> the largest value, where that is not the first one or takes long to find; None looks at
+            all values up to the horizon, or at the first.
         conflict: the arguments -> why they cannot stand together; None if they can.
 
     Raises:
@@ -118,7 +131,7 @@ def schedule(
     """
 
     def declare(formula: Callable[Concatenate[Value, P], Value]) -> Callable[P, Schedule]:
-        form = _read(formula, horizon, conflict)
+        form = _read(formula, horizon, peak, conflict)
         known = FORMS.get(form.name)
         if form.name in _COMPOSED or (known and known.formula.__module__ != formula.__module__):
             raise OptionError(message(f"a schedule named {form.name!r} exists", do="Choose another name."))
@@ -137,6 +150,7 @@ def schedule(
 def _read(
     formula: Callable[..., Value],
     horizon: Callable[..., int | None] | None,
+    peak: Callable[..., float] | None,
     conflict: Callable[..., str | None] | None,
 ) -> Form:
     name = formula.__name__
@@ -154,7 +168,7 @@ def _read(
         ranges[parameter.name] = kinds[0]
         parameters.append(parameter.replace(annotation=plain))
     signature = inspect.Signature(parameters, return_annotation=Schedule)
-    return Form(name, formula, signature, ranges, horizon, conflict)
+    return Form(name, formula, signature, ranges, horizon, peak, conflict)
 
 
 def from_data(data: object) -> Schedule:

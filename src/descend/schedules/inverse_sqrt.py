@@ -5,7 +5,7 @@ from descend.schedules.arguments import Steps
 from descend.schedules.form import schedule
 
 
-@schedule(horizon=None)
+@schedule(horizon=None, peak=lambda W: 1.0)
 def inverse_sqrt(k: Value, W: Steps) -> Value:
     """Rises in a straight line, is 1 at the ``W``-th update, falls with one over the root of the count, without end.
 

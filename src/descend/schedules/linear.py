@@ -5,7 +5,7 @@ from descend.schedules.arguments import Number, Steps
 from descend.schedules.form import schedule
 
 
-@schedule(horizon=lambda T, end, start: T)
+@schedule(horizon=lambda T, end, start: T, peak=lambda T, end, start: max(start, end))
 def linear(k: Value, T: Steps, end: Number = 0.0, start: Number = 1.0) -> Value:
     """Goes in a straight line from ``start`` at the first update to ``end`` after ``T``, then stays there.
 

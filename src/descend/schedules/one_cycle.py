@@ -40,6 +40,7 @@ def _phases(k: Value, T: int, pct_start: float, levels: list[float], anneal: str
 
 @schedule(
     horizon=lambda T, pct_start, div_factor, final_div_factor, anneal, three_phase: T - 1,
+    peak=lambda T, pct_start, div_factor, final_div_factor, anneal, three_phase: 1.0,
     conflict=lambda T, pct_start, div, final, anneal, three_phase: _conflict(T, pct_start, three_phase),
 )
 def one_cycle(

@@ -5,7 +5,7 @@ from descend.schedules.arguments import Positive, Share, Steps
 from descend.schedules.form import schedule
 
 
-@schedule(horizon=lambda T, power, floor: T)
+@schedule(horizon=lambda T, power, floor: T, peak=lambda T, power, floor: 1.0)
 def polynomial(k: Value, T: Steps, power: Positive = 1.0, floor: Share = 0.0) -> Value:
     """Falls from 1 at the first update to ``floor`` after ``T``, along a power of the time left, then stays there.
 

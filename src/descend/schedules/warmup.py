@@ -5,7 +5,7 @@ from descend.schedules.arguments import Steps
 from descend.schedules.form import schedule
 
 
-@schedule(horizon=lambda W: W - 1)
+@schedule(horizon=lambda W: W - 1, peak=lambda W: 1.0)
 def warmup(k: Value, W: Steps) -> Value:
     """Rises in a straight line and reaches 1 with the ``W``-th update, then stays.
 

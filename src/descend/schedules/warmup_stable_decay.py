@@ -14,6 +14,7 @@ def _conflict(T: int, W: int, D: int, floor: float, shape: str) -> str | None:
 
 @schedule(
     horizon=lambda T, W, D, floor, shape: T if floor < 1 else W - 1,
+    peak=lambda T, W, D, floor, shape: 1.0,
     conflict=_conflict,
 )
 def warmup_stable_decay(

@@ -34,9 +34,10 @@ class SAM(Wrapper):
         optimizer.zero_grad()
 
     Running statistics of batch norm come from the first evaluation alone. Afterwards the parameters have exactly
-    their values from before. Under a ``GradScaler`` use the second form, scale both losses and do not unscale between
-    them: the perturbation does not depend on the scale, and where the first gradient is infinite the second is NaN,
-    so that the scaler skips the step.
+    their values from before. Under a ``GradScaler`` use the second form and scale both losses: the perturbation does
+    not depend on the scale, and where the first gradient is infinite the second is NaN, so that the scaler skips the
+    step. ``scaler.unscale_()`` belongs behind the block; called before, it leaves the second gradients scaled, which
+    nothing here can notice.
 
     Args:
         optimizer: the inner optimizer.
