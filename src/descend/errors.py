@@ -86,6 +86,8 @@ def message(what: str, *, got: object = None, allowed: str = "", do: str = "") -
     text = what if got is None else f"{what}: got {got!r}"
     if allowed:
         text += f"; allowed: {allowed}"
+    if not text.endswith("..."):
+        text = text.removesuffix(".")  # What somebody else's exception says may be a sentence already.
     return f"{text}. {do}" if do else f"{text}."
 
 

@@ -9,6 +9,7 @@ import descend
 from descend.cli.compare import rebuild_report, run_comparison
 from descend.cli.exits import EPILOG
 from descend.cli.listing import print_optimizers
+from descend.cli.progress import Interruptible
 from descend.cli.range_test import run_range_test
 from descend.cli.show import print_optimizer
 from descend.cli.tasks import fetch_tasks, print_card, print_tasks
@@ -19,6 +20,7 @@ from descend.compare.variants import parse_variation
 
 app = typer.Typer(
     name="descend",
+    cls=Interruptible,
     help="Compare the optimizers of deep learning on real tasks, and look up their formulas.",
     epilog=EPILOG,
     no_args_is_help=True,

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from descend.cli.exits import DONE, INTERRUPTED
-from descend.cli.progress import show_progress, terminable
+from descend.cli.progress import show_progress
 from descend.compare import Campaign, Comparison, Row, Settings, TaskResult, read_comparison
 from descend.compare.protocol import Trial
 from descend.compare.records import describe_refusal
 from descend.draw import write_report
-from descend.draw.results_table import show_bytes
+from descend.draw.results_table import show_bytes, show_seconds
 
 DEFAULT_TASKS = ("digits-mlp", "digits-cnn")
 
@@ -25,7 +25,6 @@ CAPTION = (
     "±: half of the 95 % interval over seeds. Dim: separated from the best. *: at the edge of what "
     "was tried. Time: one run, without evaluations. Step: the optimizer's. Lost: diverged runs."
 )
-
 
 WIDE, LONG_TITLE = 110, 20
 """Columns of a terminal from which on there are more columns in the table; longest title that is not folded."""
@@ -60,9 +59,10 @@ def run_comparison(
         interrupted = _train(campaign, notes)
         comparison = campaign.comparison()
         done, total = campaign.done, campaign.total
-    _tell(comparison, folder, as_json, notes)
     if interrupted:
-        notes.print(f"Interrupted: {done} of {total} runs are kept. The same command continues.", style="yellow")
+        kept = f"Interrupted: {done} of {total} runs are kept. The same command continues."
+        notes.print(f"{kept} Writing the report ...", style="yellow", highlight=False)
+    _tell(comparison, folder, as_json, notes)
     return INTERRUPTED if interrupted else DONE
 
 
@@ -75,7 +75,7 @@ def _train(campaign: Campaign, notes: Console) -> bool:
         notes.print(f"Left out: {', '.join(campaign.left_out)}; sparse gradients are not served.", highlight=False)
     for task, reason in campaign.obstacles.items():
         notes.print(f"On {task} every run trains alone: {reason}.", highlight=False, style="dim")
-    with terminable(), show_progress(notes, "runs", campaign.total, start) as bar:
+    with show_progress(notes, "runs", campaign.total, start) as bar:
 
         def report(done: int, total: int, trial: Trial | None) -> None:
             bar(done, "starting" if trial is None else f"{trial.task}: {trial.contender}")
@@ -117,6 +117,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print()
         console.print(result.verdict, style="bold", highlight=False)
         console.print(_table(result, console.width >= WIDE))
+        for line in result.tell_search():
+            console.print(line, highlight=False, soft_wrap=True)
     _print_profiles(comparison, console)
 
 
@@ -145,13 +147,13 @@ def _table(result: TaskResult, wide: bool) -> Table:
         caption_justify="left",
     )
     table.add_column("optimizer", no_wrap=all(len(row.title) <= LONG_TITLE for row in result.rows))
-    names = (f"test\n{metric.name}", "lr", "steps to\ntarget", "time", "step", "state", "lost")
+    target = () if result.protocol.target is None else ("steps to\ntarget",)
+    names = (f"test\n{metric.name}", "lr", *target, "time", "step", "state", "lost")
     for name in (*names, *(("share", "area", "range") if wide else ())):
         table.add_column(name, justify="right", no_wrap=True, vertical="bottom")
-    for place, row in enumerate(result.rows):
-        tied = place == 0 or (row.gap is not None and not row.gap.separated)
+    for row in result.rows:
         cells = _cells(result, row) + (_wide_cells(result, row) if wide else [])
-        table.add_row(*cells, style="" if tied else "dim")
+        table.add_row(*cells, style="dim" if row.gap is not None and row.gap.separated else "")
     return table
 
 
@@ -169,12 +171,13 @@ def _cells(result: TaskResult, row: Row) -> list[str]:
     if score is not None and score.count > 1:
         value = metric.show_spread(score.mean, score.half_width)
     reached = "" if row.reached == row.final else f" ({row.reached}/{row.final})"
+    steps = "-" if row.steps_to_target is None else f"{row.steps_to_target:g}"
     return [
         row.title,
         value,
         "-" if row.lr is None else f"{row.lr:g}{'*' if row.at_edge else ''}",
-        "-" + reached if row.steps_to_target is None else f"{row.steps_to_target:g}{reached}",
-        "-" if row.seconds is None else f"{row.seconds:.2f} s",
+        *([] if result.protocol.target is None else [steps + reached]),
+        "-" if row.seconds is None else show_seconds(row.seconds),
         "-" if row.microseconds_per_step is None else f"{row.microseconds_per_step:.0f} µs",
         "-" if row.state_bytes is None else show_bytes(row.state_bytes),
         f"{row.diverged_search + row.diverged_final}/{row.searched + row.final}",

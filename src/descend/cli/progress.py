@@ -1,12 +1,17 @@
 """The progress bar of long commands, and how they end early."""
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typer.core import TyperGroup
+
+from descend.cli.exits import INTERRUPTED
 
 Advance = Callable[[int, str], None]
 """Takes how many are done, and what is going on."""
@@ -35,6 +40,19 @@ def show_progress(notes: Console, unit: str, total: int, done: int = 0) -> Itera
     with Progress(*columns, console=notes, transient=True, speed_estimate_period=20) as bar:
         line = bar.add_task("starting", total=total, completed=done)
         yield lambda count, words: bar.update(line, completed=count, description=f"{words:<26}")
+
+
+class Interruptible(TyperGroup):
+    """Commands that say so when Ctrl-C or SIGTERM ends them before they can say more themselves."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            with terminable():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.stderr.write("Interrupted. Finished runs are kept; the same command continues.\n")
+            sys.exit(INTERRUPTED)
 
 
 @contextmanager

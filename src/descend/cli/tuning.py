@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from descend.cli.exits import DONE, INTERRUPTED
-from descend.cli.progress import show_progress, terminable
+from descend.cli.progress import show_progress
 from descend.compare.tuning import tune
 from descend.compare.variants import parse_variation
 from descend.errors import OptionError, message
@@ -68,7 +68,7 @@ def run_tuning(request: TuneRequest) -> int:
     """
     notes = Console(stderr=True)
     kept = 0
-    with redirect_stdout(sys.stderr), terminable(), show_progress(notes, "trials", request.trials) as bar:
+    with redirect_stdout(sys.stderr), show_progress(notes, "trials", request.trials) as bar:
 
         def report(done: int, total: int, best: float | None) -> None:
             nonlocal kept

@@ -145,7 +145,8 @@ class Campaign:
         self._searches = {(name, one.name): search(one, protocol) for (name, protocol), one in pairs}
         self._launched: set[tuple[object, ...]] = set()
         self._entries = {n: [c.enter(t.steps) for c in self._contenders.values()] for n, t in self._tasks.items()}
-        self._briefing = Briefing(sources, list(self._contenders.values()), chosen.steps)
+        own = {name: p.fingerprint for name, p in self._protocols.items() if sources[name] != name}
+        self._briefing = Briefing(sources, list(self._contenders.values()), chosen.steps, own)
         self._files: dict[str, RecordFile] = {}
         self._open(None if chosen.out is None else Path(chosen.out))
 

@@ -43,6 +43,15 @@ class TaskResult:
         own = (r for r in self.records if r["contender"] == contender and r["stage"] == stage)
         return [r for r in own if lr is None or r["lr"] == lr]
 
+    def tell_search(self) -> list[str]:
+        """After a sampled search for each contender its settings to paste, and how many trials ended early."""
+        if self.protocol.search == "grid":
+            return []
+        pruned = {
+            row.name: f" ({row.pruned} of {self.protocol.trials} trials pruned)" for row in self.rows if row.pruned
+        }
+        return [f"{row.title}: {row.settings}{pruned.get(row.name, '')}" for row in self.rows if row.settings]
+
     def to_data(self) -> dict[str, Any]:
         """Plain lists, numbers and strings: the table for machines; infinite bounds become None."""
         return {
@@ -146,7 +155,8 @@ def _make_finite(value: Any) -> Any:
 def _tabulate(result: TaskResult) -> str:
     metric = result.task.score
     wide = max([16, *(len(row.title) + 2 for row in result.rows)])
-    lines = [f"{'optimizer':<{wide}}{'best lr':>9}  {'test ' + metric.name:<24}{'steps to target':>16}{'diverged':>10}"]
+    target = "" if result.protocol.target is None else f"{'steps to target':>16}"
+    lines = [f"{'optimizer':<{wide}}{'best lr':>9}  {'test ' + metric.name:<24}{target}{'diverged':>10}"]
     for row in result.rows:
         score = "not yet" if row.score is None else metric.show(row.score.mean)
         if row.score is not None and row.score.count > 1:
@@ -154,5 +164,6 @@ def _tabulate(result: TaskResult) -> str:
         steps = "-" if row.steps_to_target is None else f"{row.steps_to_target:g}"
         lr = "-" if row.lr is None else f"{row.lr:g}"
         diverged = f"{row.diverged_search + row.diverged_final}/{row.searched + row.final}"
-        lines.append(f"{row.title:<{wide}}{lr:>9}  {score:<24}{steps:>16}{diverged:>10}")
-    return "\n".join(lines)
+        reached = f"{steps:>16}" if target else ""
+        lines.append(f"{row.title:<{wide}}{lr:>9}  {score:<24}{reached}{diverged:>10}")
+    return "\n".join([*lines, *result.tell_search()])

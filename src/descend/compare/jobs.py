@@ -4,7 +4,7 @@ import pickle
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from descend.compare.contender import Contender
@@ -15,7 +15,9 @@ from descend.compare.rounds import Rivals
 from descend.compare.runs import train
 from descend.compare.space import arrange
 from descend.errors import TaskError, message
-from descend.tasks import Data, Task, find
+from descend.tasks import Data, Task, find, fingerprint
+
+SEED = "Let the task draw its random numbers from a fixed seed, such as torch.manual_seed(0)"
 
 Answer = tuple[list[Record], str]
 """What a process replies to a job: its records, or none and how it failed."""
@@ -37,11 +39,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Briefing:
-    """Tasks by name, as the words that find them or as objects; the contenders; another budget."""
+    """What a process is told once.
+
+    Attributes:
+        tasks: by name, as the words that find them or as objects.
+        contenders: who is trained on them.
+        steps: another budget than the tasks' own.
+        fingerprints: of the tasks that do not come with descend; each process that makes their data must find the same.
+    """
 
     tasks: Mapping[str, str | Task]
     contenders: Sequence[Contender]
     steps: int | None = None
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
 
     def packed(self) -> bytes | None:
         """For another process; None where something lives only in this one, as in a notebook or a script."""
@@ -78,7 +88,7 @@ class Bench:
 
     def __init__(self, briefing: Briefing) -> None:
         self._tasks = dict(briefing.tasks)
-        self._steps = briefing.steps
+        self._steps, self._fingerprints = briefing.steps, briefing.fingerprints
         self._contenders = {contender.name: contender for contender in briefing.contenders}
         self._loaded: dict[str, tuple[Task, Data]] = {}
 
@@ -110,5 +120,8 @@ class Bench:
     def _load(self, name: str) -> tuple[Task, Data]:
         if name not in self._loaded:
             task = prepare(self._tasks[name], self._steps)
-            self._loaded[name] = (task, task.load())
+            data = task.load()
+            if name in self._fingerprints and fingerprint(task, data) != self._fingerprints[name]:
+                raise TaskError(message("data, model or loss differ each time they are made", do=SEED))
+            self._loaded[name] = (task, data)
         return self._loaded[name]

@@ -227,11 +227,15 @@ def read_protocol(path: Path) -> dict[str, Any]:
 def write_atomically(path: Path, text: str) -> None:
     """Write a whole file so that a reader sees the old one or the new one, never half of it."""
     partial = path.with_name(path.name + ".part")
-    with open(partial, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
+    try:
+        with open(partial, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)  # On a full disk it would take the last of the room.
+        raise
     _keep_names(path.parent)
 
 

@@ -79,3 +79,8 @@ RANGES: dict[str, Range] = {
     "clip":         [None, 0.1, 1.0, 10.0],
 }  # fmt: skip
 """What is drawn by name beside the learning rate, where it is asked for."""
+
+OWN_RANGES: dict[str, dict[str, Range]] = {
+    "Lion": {"weight_decay": (1e-4, 1.0)},  # rates 3 to 10 times smaller want a decay as much larger (Chen et al. 2023)
+}
+"""For an optimizer that means something else by the same number, what is drawn in place of the common range."""

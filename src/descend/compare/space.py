@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from descend.compare.contender import Contender, Range
-from descend.compare.search import RANGES
+from descend.compare.search import OWN_RANGES, RANGES
 from descend.compare.variants import OWN, SHORT, vary
 from descend.errors import OptionError, did_you_mean, message
 
@@ -44,17 +44,26 @@ def check_ranges(ranges: Ranges) -> dict[str, Range]:
     return {name: v if isinstance(v, tuple) and len(v) == 2 else list(v) for name, v in ranges.items()}
 
 
-def find_ranges(tuned: Tuned) -> dict[str, Range]:
-    """The ranges that were asked for by name or in full.
+def read_tuned(tuned: Tuned) -> dict[str, Range | None]:
+    """What was asked for: names with their ranges, or with None where the table's is meant.
+
+    Raises:
+        OptionError: it has none of the forms that are understood.
+    """
+    if isinstance(tuned, str):
+        return {tuned: None}
+    if not isinstance(tuned, Iterable):
+        raise OptionError(message("what to tune", got=tuned, allowed='names, or {"name": (lowest, highest)}'))
+    return dict(tuned) if isinstance(tuned, Mapping) else dict.fromkeys(tuned)
+
+
+def find_ranges(asked: Mapping[str, Range | None], optimizer: str = "") -> dict[str, Range]:
+    """The ranges that were asked for, in full or by names of the table, where an optimizer may have its own.
 
     Raises:
         OptionError: a range is malformed, or a name has none in the table.
     """
-    if isinstance(tuned, str):
-        tuned = [tuned]
-    if not isinstance(tuned, Iterable):
-        raise OptionError(message("what to tune", got=tuned, allowed='names, or {"name": (lowest, highest)}'))
-    asked: dict[str, Range | None] = dict(tuned) if isinstance(tuned, Mapping) else dict.fromkeys(tuned)
+    usual = RANGES | OWN_RANGES.get(optimizer, {})
     for name, values in asked.items():
         if name == "lr":
             do = "It is searched in any case; give its ends with --lrs adamw=1e-5,1e-2 (or lrs=)."
@@ -62,7 +71,7 @@ def find_ranges(tuned: Tuned) -> dict[str, Range]:
         if values is None and name not in RANGES:
             do = f"{did_you_mean(str(name), RANGES)} Or give a range: {name}=LOW..HIGH or {name}=A,B.".strip()
             raise OptionError(message(f"there is no usual range of {name!r}", allowed=", ".join(RANGES), do=do))
-    return check_ranges({name: RANGES[name] if values is None else values for name, values in asked.items()})
+    return check_ranges({name: usual[name] if values is None else values for name, values in asked.items()})
 
 
 def add_spaces(contenders: Sequence[Contender], tuned: Tuned, varied: Iterable[str] = ()) -> list[Contender]:
@@ -80,12 +89,14 @@ def add_spaces(contenders: Sequence[Contender], tuned: Tuned, varied: Iterable[s
         OptionError: a range is malformed, no contender takes it, one refuses what it has brought itself, or a setting
             is both varied and tuned.
     """
-    ranges, taken, spaced = find_ranges(tuned), set[str](), list[Contender]()
+    asked, taken, spaced = read_tuned(tuned), set[str](), list[Contender]()
+    ranges = find_ranges(asked)
     double = sorted(ranges.keys() & set(varied))
     if double:
         raise OptionError(message("both varied and tuned", got=", ".join(double), do="Do one of the two."))
     for contender in contenders:
-        own = {name: values for name, values in ranges.items() if takes(contender, name, values)}
+        usual = find_ranges(asked, contender.optimizer if isinstance(contender.optimizer, str) else "")
+        own = {name: values for name, values in usual.items() if takes(contender, name, values)}
         taken |= own.keys()
         ends = (contender.lrs[0], contender.lrs[-1])
         spaced.append(replace(contender, lrs=ends, space={"lr": ends, **own, **_check_brought(contender)}))

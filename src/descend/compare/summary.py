@@ -227,6 +227,8 @@ def _judge_against_baseline(rows: Sequence[Row]) -> str:
         if names:
             parts.append(f"{_enumerate(names)} {'is' if len(names) == 1 else 'are'} {word}")
     undecided = [row.title for row in told if row.versus and not row.versus.separated]
+    if len(undecided) == len(told) > 1:
+        return f" None of the others is separated from {baseline}."
     if undecided:
         parts.append(f"{_enumerate(undecided)} {'is' if len(undecided) == 1 else 'are'} not separated from it")
     return f" Against {baseline}, {'; '.join(parts)}."

@@ -1,6 +1,7 @@
 """Variants of contenders: the same optimizer with other schedules, warm-ups, batch sizes or options."""
 
 import ast
+import inspect
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from descend.compare.contender import Contender, check_fair
-from descend.errors import OptionError, message
+from descend.errors import OptionError, UnknownOptionError, did_you_mean, message
 
 Variations = Mapping[str, Sequence[Any]]
 """For each thing that is varied its values: ``{"schedule": ["constant", "cosine"], "weight_decay": [0, 0.01]}``."""
@@ -52,15 +53,31 @@ def vary_contenders(contenders: Iterable[Contender], variations: Variations) -> 
     for name, values in variations.items():
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise OptionError(message(f"values of {name} to vary", got=values, allowed="a list of at least one"))
+    chosen = list(contenders)
+    _check_names(chosen, variations)
     made = [
         vary(contender, dict(zip(variations, combination, strict=True)))
-        for contender in contenders
+        for contender in chosen
         for combination in itertools.product(*variations.values())
     ]
     check_fair(made)
     for contender in made:
         contender.check_options()
     return made
+
+
+def _check_names(contenders: Sequence[Contender], names: Iterable[str]) -> None:
+    """Refuse a name that is neither varied in the run nor an option of any of the optimizers."""
+    parameters = [p for contender in contenders for p in inspect.signature(contender.cls).parameters.values()]
+    known = {*OWN, *SHORT, *(p.name for p in parameters)} - {"params", "lr"}
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    for name in names:
+        if name == "lr":
+            do = "The search tries learning rates; name them with --lrs adamw=1e-4,1e-3 (or lrs=)."
+            raise OptionError(message("'lr' cannot be varied", do=do))
+        if name not in known:
+            raise UnknownOptionError(message(f"nothing is named {name!r} to vary", do=did_you_mean(name, known)))
 
 
 def vary(contender: Contender, values: Mapping[str, Any]) -> Contender:

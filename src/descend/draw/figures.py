@@ -95,6 +95,7 @@ def _fill(axes: Axes, chart: Chart, form: Form) -> None:
             ha="left",
             color=MUTED,
             fontsize=form.text - 0.5,
+            annotation_clip=True,
         )
     if form.alone:
         axes.set_title(chart.heading)

@@ -179,10 +179,11 @@ def _tell_protocol(result: TaskResult) -> str:
     direction = "higher" if metric.higher_is_better else "lower"
     target = "" if protocol.target is None else f", target {metric.show(protocol.target)} on the validation part"
     pruning = "; runs that are worse than most end early" if protocol.pruning else ""
-    search = f"{protocol.trials} {SEARCH_WORDS[protocol.search]} × {len(protocol.search_seeds)} seeds"
+    count, final = len(protocol.search_seeds), len(protocol.final_seeds)
+    search = f"{protocol.trials} {SEARCH_WORDS[protocol.search]} × {count} seed{'s' if count > 1 else ''}"
     return (
         f"{search} in the search{pruning}; then "
-        f"{len(protocol.final_seeds)} fresh seeds at the chosen one; {protocol.steps} updates of "
+        f"{final} fresh seed{'s' if final > 1 else ''} at the chosen one; {protocol.steps} updates of "
         f"{protocol.batch_size} examples, the same data order for all; {metric.name}: {direction} is better{target}."
     )
 

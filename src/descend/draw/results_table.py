@@ -21,6 +21,7 @@ class Cell:
 
 def list_columns(result: TaskResult) -> list[tuple[str, str]]:
     """Heads of the columns, each with what it means."""
+    target = [("steps to target", "median over seeds; in brackets how many reached it")]
     return [
         ("optimizer", "sort by name"),
         (f"test {result.task.score.name}", "mean over seeds ± half of the 95 % interval (Student's t)"),
@@ -29,7 +30,7 @@ def list_columns(result: TaskResult) -> list[tuple[str, str]]:
             "paired difference to the best, its interval after Holm's correction; a draw if not separated",
         ),
         ("learning rate", "chosen on the validation part"),
-        ("steps to target", "median over seeds; in brackets how many reached it"),
+        *([] if result.protocol.target is None else target),
         ("training time", "seconds of one run, without evaluations"),
         ("optimizer step", "microseconds of one step, and its share of the training time"),
         ("state", "memory that the optimizer keeps beside the parameters"),
@@ -61,8 +62,8 @@ def fill_cells(result: TaskResult, row: Row) -> list[Cell]:
         accuracy,
         behind,
         _number(row.lr, "g", remark=edge),
-        _number(row.steps_to_target, "g", remark=reached),
-        _number(row.seconds, ".2f", " s"),
+        *([] if result.protocol.target is None else [_number(row.steps_to_target, "g", remark=reached)]),
+        Cell("–", LAST) if row.seconds is None else Cell(show_seconds(row.seconds), row.seconds),
         _number(row.microseconds_per_step, ".0f", " µs", remark=share),
         Cell("–", LAST) if row.state_bytes is None else Cell(show_bytes(row.state_bytes), row.state_bytes),
         Cell(f"{lost} of {runs}", lost, pruned),
@@ -78,6 +79,12 @@ def show_half(metric: Metric, score: Estimate) -> str:
 
 def _number(value: float | None, form: str, unit: str = "", remark: str = "") -> Cell:
     return Cell("–", LAST, remark) if value is None else Cell(f"{value:{form}}{unit}", value, remark)
+
+
+def show_seconds(seconds: float) -> str:
+    """A duration as people say it: ``1.52 s``, ``31 ms``, ``6.8 ms``."""
+    milliseconds = 1000 * seconds
+    return f"{seconds:.2f} s" if seconds >= 0.1 else f"{milliseconds:.{0 if milliseconds >= 10 else 1}f} ms"
 
 
 def show_bytes(count: int) -> str:

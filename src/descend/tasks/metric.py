@@ -1,5 +1,6 @@
 """What a task is judged by."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -37,10 +38,13 @@ class Metric:
         return f"{value:.{4 if digits is None else digits}g}"
 
     def show_spread(self, value: float, half_width: float) -> str:
-        """A value with half the length of its interval: ``96.8 ± 0.6 %``."""
+        """A value with half the length of its interval, in digits that mean something: ``0.222 ± 0.074``."""
         if self.percent:
             return f"{100 * value:.1f} ± {100 * half_width:.1f} %"
-        return f"{value:.4g} ± {half_width:.2g}"
+        if not 0 < half_width < math.inf:
+            return f"{self.show(value)} ± {half_width:.2g}"
+        places = max(0, 1 - math.floor(math.log10(half_width)))
+        return f"{value:.{places}f} ± {half_width:.{places}f}"
 
     def show_gap(self, value: float) -> str:
         """A difference of two values: percentages differ by points."""
