@@ -31,3 +31,8 @@ def test_every_error_has_one_root():
     found = [e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, Exception)]
     found = [e for e in found if not issubclass(e, Warning)]
     assert len(found) > 8 and all(issubclass(e, errors.DescendError) for e in found)
+
+
+def test_a_sentence_of_somebody_else_does_not_end_twice():
+    assert message("it failed: out of bounds.", do="Correct it.") == "it failed: out of bounds. Correct it."
+    assert message("x", allowed="A,B,...").endswith("A,B,....")

@@ -180,3 +180,16 @@ def test_learning_rates_are_those_that_were_asked_for(task, tmp_path):
     tried = {(r["contender"], r["lr"]) for r in runs if r["stage"] == "search"}
     assert done.exit_code == 0
     assert tried == {("adam", 0.002), ("adam", 0.02), ("sgd", 0.07), ("sgd", 0.3)}
+
+
+def test_only_what_is_separated_from_the_best_is_dim():
+    from compare.workloads import CLOUDS
+    from descend.cli.compare import print_comparison
+    from descend.compare import Campaign, Settings
+
+    settings = Settings(seeds=2, search_seeds=1, trials=2, workers=0)
+    with Campaign(CLOUDS, ["adam", "sgd"], settings) as campaign, open(os.devnull, "w") as nowhere:
+        console = Console(width=80, record=True, file=nowhere, force_terminal=True)
+        print_comparison(campaign.comparison(), console)
+    row = next(line for line in console.export_text(styles=True).splitlines() if "SGD" in line)
+    assert "\x1b[2m" not in row, "nothing is measured yet"

@@ -21,6 +21,20 @@ def test_profiles_need_two_tasks_with_targets():
         two["othr"]
 
 
+def test_without_a_target_no_table_has_a_column_for_it():
+    assert "steps to target" in repr(compare(CLOUDS, **FEW))
+    assert "target" not in repr(compare(replace(CLOUDS, target=None), **FEW))
+
+
+def test_a_sampled_search_tells_what_was_chosen_and_pruned():
+    found = compare(CLOUDS, ["adam"], search="tpe", trials=3, tune=["weight_decay"], seeds=1, search_seeds=1, workers=0)
+    (result,) = found.results
+    assert result.tell_search() == [f"Adam: {result.rows[0].settings}"] and "weight_decay=" in repr(found)
+    pruned = replace(result, rows=[replace(result.rows[0], pruned=2)])
+    assert pruned.tell_search()[0].endswith(" (2 of 3 trials pruned)")
+    assert compare(CLOUDS, **FEW).results[0].tell_search() == []
+
+
 def test_a_notebook_shows_the_figure_once_the_drawing_package_is_there():
     import descend
     from descend.compare import comparison

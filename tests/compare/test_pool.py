@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from descend.compare.jobs import Bench, Briefing, Job, portable
 from descend.compare.pool import LocalPool
 from descend.compare.protocol import Trial
 from descend.errors import BackendError, TaskError
+from descend.tasks import find, fingerprint
 
 SGD = Contender("sgd", "SGD", "SGD", (0.1,))
 TIMES = ("seconds", "optimizer_seconds", "first_step_seconds", "seconds_to_target")
@@ -121,3 +123,13 @@ def test_another_budget_reaches_the_runs(tmp_path):
     bench = Bench(Briefing({"clouds": CLOUDS}, [SGD], steps=5))
     (record,) = bench.do(Job((trial(task="clouds"),)))
     assert record["updates"] == 5
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_task_that_is_another_in_each_process_is_refused(tmp_path, workers):
+    briefing = brief(tmp_path)
+    with pytest.raises(TaskError, match=r"data, model or loss differ each time.*torch.manual_seed\(0\)"):
+        collect(replace(briefing, fingerprints={"mine": "0" * 12}), [trial()], workers)
+    task = find(briefing.tasks["mine"])
+    same = replace(briefing, fingerprints={"mine": fingerprint(task, task.load())})
+    assert set(collect(same, [trial()], workers)) == {0}

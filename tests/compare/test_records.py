@@ -209,3 +209,10 @@ def test_packed_records_are_read_and_not_written_to(tmp_path):
     packed.write_bytes(packed.read_bytes()[:-9])
     with pytest.raises(RecordError, match="runs.jsonl.gz is damaged"):
         read_runs(path)
+
+
+def test_on_a_full_disk_nothing_is_left_lying_about(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(tmp_path / "page.html", "all of it")
+    assert not list(tmp_path.iterdir())

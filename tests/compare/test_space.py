@@ -94,3 +94,9 @@ def test_numbers_are_short_and_stay_in_their_range():
 
 def test_a_space_is_told_in_words():
     assert describe_space({"lr": (1e-4, 0.1), "clip": [None, 1.0]}) == "lr 0.0001 to 0.1, clip None or 1.0"
+
+
+def test_lion_has_a_range_of_weight_decay_of_its_own_unless_one_is_given():
+    for tuned, expected in ((["weight_decay"], (1e-4, 1.0)), ({"weight_decay": (1e-5, 1e-1)}, (1e-5, 1e-1))):
+        adam, lion = add_spaces(sampled("adam", "lion"), tuned)
+        assert adam.space["weight_decay"] == (1e-5, 1e-1) and lion.space["weight_decay"] == expected

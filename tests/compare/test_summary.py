@@ -64,6 +64,10 @@ def test_a_baseline_is_told_of_in_both_directions():
     assert versus["base"] is None and versus["up"].interval.mean == pytest.approx(0.1)
     assert [name for name, gap in versus.items() if gap and gap.separated] == ["up", "down"]
     assert "Against BASE, UP is better; DOWN is worse; LIKE is not separated from it." in verdict
+    alike = {"base": 0.8, "one": 0.8, "two": 0.8}
+    assert judge(alike, wobbles={"one": -1.0, "two": -1.0}, baseline="base")[1].endswith(
+        "None of the others is separated from BASE."
+    )
 
 
 def test_the_area_is_the_mean_of_the_curve_and_untrained_where_it_diverged():

@@ -87,7 +87,12 @@ def test_a_sweep_is_compared_and_judged_against_its_baseline():
         (lambda: Contender("c", "C", "SGD", (0.1,), batch_size=0), "contender 'c': batch_size: got 0"),
         (lambda: vary_contenders(contenders(["sgd"]), ["schedule"]), "what to vary: got"),
         (lambda: vary_contenders(contenders(["sgd"]), {"warmup": 5}), "values of warmup to vary: got 5"),
-        (lambda: vary_contenders(contenders(["sgd"]), {"momentun": [0.9]}), "no option 'momentun'. Did you mean"),
+        (
+            lambda: vary_contenders(contenders(["sgd"]), {"momentun": [0.9]}),
+            "nothing is named 'momentun' to vary. Did you mean 'momentum'",
+        ),
+        (lambda: vary_contenders(contenders(["sgd"]), {"scedule": ["cosine"]}), "Did you mean 'schedule'"),
+        (lambda: vary_contenders(contenders(["sgd"]), {"lr": [0.1]}), "'lr' cannot be varied.*--lrs"),
         (lambda: vary_contenders(contenders(["sgd"]), {"momentum": [0.5, 2]}), "SGD: momentum: got 2; allowed: 0 <= x"),
     ],
 )

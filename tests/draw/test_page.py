@@ -9,7 +9,7 @@ import pytest
 from descend.compare import Comparison
 from descend.compare.environment import describe_environment
 from descend.draw import render_page
-from descend.draw.results_table import show_bytes
+from descend.draw.results_table import show_bytes, show_seconds
 from descend.errors import MissingExtraError
 
 
@@ -157,6 +157,18 @@ def test_names_from_outside_are_escaped():
         replace(CLOUDS, card="<script>x</script>"), ["adam"], Settings(seeds=1, search_seeds=1, trials=1)
     ) as campaign:
         assert "<script>x" not in render_page(campaign.comparison())
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.0068, "6.8 ms"), (0.0314, "31 ms"), (1.516, "1.52 s")])
+def test_times_are_said_as_people_do(seconds, text):
+    assert show_seconds(seconds) == text
+
+
+def test_without_a_target_there_is_no_column_for_it(comparison):
+    (result,) = comparison.results
+    bare = replace(result, protocol=replace(result.protocol, target=None))
+    assert "steps to target" in render_page(comparison)
+    assert "steps to target" not in render_page(Comparison([bare]))
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (71_800, "71.8 kB"), (1.5e9, "1.5 GB")])

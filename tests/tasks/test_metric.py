@@ -21,6 +21,13 @@ def test_values_are_shown_with_their_unit():
     assert accuracy.show(0.9684) == "96.8 %"
     assert accuracy.show_spread(0.9684, 0.0061) == "96.8 ± 0.6 %"
     assert accuracy.show_gap(-0.008) == "−0.8 pt"
+    loss = Metric("loss", fraction_correct)
+    assert [loss.show_spread(0.20294, half) for half in (0.1234, 0.0742, 0.0)] == [
+        "0.20 ± 0.12",
+        "0.203 ± 0.074",
+        "0.2029 ± 0",
+    ]
+    assert loss.show_spread(1234.5, 56.0) == "1234 ± 56"
     assert Metric("loss", fraction_correct).show(0.123456) == "0.1235"
 
 

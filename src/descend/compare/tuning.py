@@ -16,7 +16,7 @@ from descend.compare.protocol import Trial
 from descend.compare.runs import train
 from descend.compare.samplers import make_pruner, quiet_optuna
 from descend.compare.selection import Choice, contenders
-from descend.compare.space import Ranges, arrange, check_ranges, suggest
+from descend.compare.space import Ranges, arrange, check_ranges, shorten, suggest
 from descend.errors import OptionError, RecordError, TaskError, message
 from descend.optim.arguments import check_count
 from descend.tasks import Data, Task, check, fingerprint
@@ -142,7 +142,7 @@ class _Search:
 
     def try_out(self, optuna: Any, trial: "optuna.Trial", prune: bool) -> float:
         """The mean validation metric over the seeds; a run that diverges counts as the untrained model."""
-        contender, lr = arrange(self.contender, suggest(trial, self.ranges))
+        contender, lr = arrange(self.contender, shorten(suggest(trial, self.ranges), self.ranges))
         scores: list[float] = []
         for seed in range(self.seeds):
 
@@ -164,13 +164,14 @@ class _Search:
         states = optuna.trial.TrialState
         finished = study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))
         best = study.best_trial
-        contender, lr = arrange(self.contender, best.params)
+        values = shorten(best.params, self.ranges)
+        contender, lr = arrange(self.contender, values)
         assert best.value is not None
         return Tuning(
             task=self.task.name,
             metric=self.task.score.name,
             settings=contender.settings(lr, self.task.steps),
-            values=dict(best.params),
+            values=values,
             score=best.value,
             shown=self.task.score.show(best.value),
             trials=len(finished),
