@@ -205,7 +205,12 @@ def test_the_package_can_be_called():
         (CLOUDS, {"search": "tpe", "trials": 0}, OptionError, "trials: got 0"),
         (CLOUDS, {"search": "tpe", "lrs": {"sgd": [0.1]}}, OptionError, "'sgd' has a single learning rate"),
         (CLOUDS, {"search": "tpe", "pruning": 1}, OptionError, "pruning: got 1"),
-        (CLOUDS, {"vary": {"momentun": [0.9]}}, OptionError, "no option 'momentun'. Did you mean 'momentum'"),
+        (
+            CLOUDS,
+            {"vary": {"momentun": [0.9]}},
+            OptionError,
+            "nothing is named 'momentun' to vary. Did you mean 'momentum'",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused_before_the_first_run(tasks, changes, error, words):
