@@ -158,7 +158,8 @@ def test_a_name_in_the_table_opens_its_formula(visit):
     tab = visit()
     tab.locator("#clouds .results tbody a", has_text="Adam").click()
     formula = tab.locator("#optimizer-1 math")
-    assert formula.is_visible() and formula.bounding_box()["height"] > 60
+    formula.wait_for()  # It opens once the browser has told of the new address.
+    assert formula.bounding_box()["height"] > 60
     assert re.fullmatch(
         r"descend\.Adam\(model\.parameters\(\), lr=[\d.e-]+\)", tab.locator("#optimizer-1 pre").text_content()
     )
