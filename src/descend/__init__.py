@@ -36,10 +36,11 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = ["Optimizer", "get", "optimizer", "optimizers", "schedules", *_MODULES, *_HOME, *CATALOGUE]
 
-globals().update(CATALOGUE)
-
 
 def __getattr__(name: str) -> Any:
+    if name in CATALOGUE:
+        globals()[name] = value = CATALOGUE[name]
+        return value
     place = _MODULES.get(name) or _HOME.get(name)
     if place is None:
         raise AttributeError(f"module 'descend' has no attribute {name!r}", name=name, obj=sys.modules[__name__])

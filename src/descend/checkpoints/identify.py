@@ -8,7 +8,7 @@ from torch import Tensor
 from descend.errors import CheckpointError, OptionError, message
 from descend.lang.rule import WOVEN_STATES, Rule
 from descend.optim import options, shared
-from descend.optim.catalogue import CATALOGUE, get
+from descend.optim.catalogue import CATALOGUE, get, list_every_hyper
 from descend.optim.checkpoint import required_states
 from descend.optim.factory import KEYWORD_HYPERS
 from descend.optim.optimizer import Optimizer
@@ -39,7 +39,7 @@ def find_method(state_dict: Mapping[str, Any]) -> type[Optimizer]:
         CheckpointError: if none fits, or several whose states mean different things.
     """
     group = state_dict["param_groups"][0]
-    named = {k for k in group if k in options.EVERY_HYPER}
+    named = {k for k in group if k in list_every_hyper()}
     keys = {k for entry in state_dict["state"].values() for k, v in entry.items() if v is not None}
     keys -= {"step", *WOVEN_STATES}
     dims = max((v.dim() for e in state_dict["state"].values() for v in e.values() if isinstance(v, Tensor)), default=1)

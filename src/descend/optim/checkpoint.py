@@ -231,7 +231,9 @@ def _load_group(
     if saved is None:
         return dict(own), True
     known = {*optimizer.defaults, *shared.list_keys(rule)}
-    foreign = [k for k in saved if k not in known and k in options.EVERY_HYPER]
+    from descend.optim.catalogue import list_every_hyper  # it imports this module
+
+    foreign = [k for k in saved if k not in known and k in list_every_hyper()]
     if foreign:
         raise CheckpointError(
             message(

@@ -38,8 +38,6 @@ GROUP_ONLY = (
     "train_mode",
 )
 """Keys that a group may carry beside options: torch's own and ours for checkpoints."""
-EVERY_HYPER: set[str] = set()
-"""Hyper-parameters of all methods in the catalogue: how a checkpoint of another method is recognised."""
 WIDE: dict[str, Any] = {
     "clip_norm": None,
     "clip_value": None,

@@ -14,6 +14,7 @@ from torch.nn.parameter import UninitializedParameter
 from descend.errors import OptionError, ParameterError, UnknownOptionError, did_you_mean, message
 from descend.optim import options as known_options
 from descend.optim.arguments import check_number
+from descend.optim.catalogue import list_every_hyper
 from descend.optim.depth import Layers, measure_depths
 from descend.schedules import Schedule
 
@@ -287,7 +288,7 @@ def _check_keys(given: Mapping[str, Any], owner: str) -> None:
     Raises:
         UnknownOptionError: if there is one.
     """
-    known = {"lr", "weight_decay", "decay", "method", *known_options.FLAGS, *known_options.EVERY_HYPER}
+    known = {"lr", "weight_decay", "decay", "method", *known_options.FLAGS, *list_every_hyper()}
     for key in given:
         meant = _find_misspelt(str(key), known)
         if meant or key in ("params", "param_names"):
