@@ -33,6 +33,12 @@ _OPTAX_CONTRIB = {
     "ADOPT": "adopt", "AdEMAMix": "ademamix", "DAdaptAdam": "dadapt_adamw", "Prodigy": "prodigy",
     "ScheduleFreeAdamW": "schedule_free_adamw", "ScheduleFreeSGD": "schedule_free_sgd",
 }  # fmt: skip
+_KOZISTR: dict[str, tuple[str, dict[str, Any]]] = {
+    "SGDW": ("sgdw", {"momentum": 0.9}),
+    "SignSGD": ("signsgd", {"momentum": 0.0}),
+    "Signum": ("signsgd", {"momentum": 0.9}),
+}
+"""Where the name is another, or its defaults would be another method."""
 
 
 def peers(name: str, params: Params) -> dict[str, Step]:
@@ -65,12 +71,13 @@ def _find_kozistr(name: str, params: Params) -> Iterator[tuple[str, Step]]:
         return
     import pytorch_optimizer
 
-    if name.lower() not in pytorch_optimizer.get_supported_optimizers() or hasattr(torch.optim, name):
+    own, settings = _KOZISTR.get(name, (name.lower(), {}))
+    if own not in pytorch_optimizer.get_supported_optimizers() or hasattr(torch.optim, name):
         return  # torch's own stands for the method, as everywhere in this benchmark
-    kind: Any = pytorch_optimizer.load_optimizer(name.lower())
+    kind: Any = pytorch_optimizer.load_optimizer(own)
     has_paths = "foreach" in inspect.signature(kind).parameters
     for path, flag in (("foreach", {"foreach": True}), ("for-loop", {"foreach": False})) if has_paths else (("", {}),):
-        yield f"kozistr {path}".strip(), kind(params, lr=LR, **flag).step
+        yield f"kozistr {path}".strip(), kind(params, lr=LR, **settings, **flag).step
 
 
 def _find_heavyball(name: str, params: Params) -> Iterator[tuple[str, Step]]:
