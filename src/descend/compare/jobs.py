@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from descend.compare.allocation import keep_freed_memory
 from descend.compare.contender import Contender
 from descend.compare.environment import find_environment
 from descend.compare.protocol import Record, Trial
@@ -87,6 +88,7 @@ class Bench:
     """Does jobs in this process; each task's data are loaded once."""
 
     def __init__(self, briefing: Briefing) -> None:
+        keep_freed_memory()
         self._tasks = dict(briefing.tasks)
         self._steps, self._fingerprints = briefing.steps, briefing.fingerprints
         self._contenders = {contender.name: contender for contender in briefing.contenders}
