@@ -20,8 +20,6 @@ from descend.errors import BackendError, message
 
 ATTEMPTS = 2
 """How often a job is tried when its process dies."""
-AHEAD = 2
-"""Jobs that a process is given beside a busy one: this process hands out the next only between two of its own."""
 
 
 class LocalPool(Executor):
@@ -68,25 +66,36 @@ def one_thread() -> Iterator[None]:
 
 def _execute_here(bench: Bench, waiting: deque[Job], on_records: OnRecords) -> None:
     with one_thread():
-        while waiting:
-            _do_next(bench, waiting, on_records)
+        while (job := _take_next(waiting)) is not None:
+            waiting.extend(_do(bench, job, on_records))
 
 
-def _do_next(bench: Bench, waiting: deque[Job], on_records: OnRecords) -> None:
-    job = waiting.popleft()
+def _take_next(waiting: deque[Job]) -> Job | None:
+    """The next job, which no other thread gets; None if there is none."""
+    try:
+        return waiting.popleft()
+    except IndexError:
+        return None
+
+
+def _do(bench: Bench, job: Job, on_records: OnRecords) -> Iterable[Job]:
+    """Do a job in this process; returns those that it makes possible."""
     try:
         records = bench.do(job)
     except Exception as error:
         raise failure(job, f"{type(error).__name__}: {error}") from error
-    waiting.extend(on_records(job, records))
+    return on_records(job, records)
 
 
 class _Worker:
-    """A process that does its jobs one after the other; a thread waits for its replies."""
+    """A process that does one job after the other.
 
-    def __init__(self, packed: bytes, replies: "SimpleQueue[tuple[_Worker, Any]]") -> None:
-        self.jobs: deque[Job] = deque()
-        self._replies = replies
+    A thread waits for its replies and gives it the next job at once: this process may be busy with a job of its own.
+    """
+
+    def __init__(self, packed: bytes, waiting: deque[Job], replies: "SimpleQueue[tuple[_Worker, Any]]") -> None:
+        self.jobs: deque[Job] = deque()  # that are not answered, or whose answers nobody has acted on yet
+        self._waiting, self._replies = waiting, replies
         self._complaints = tempfile.TemporaryFile()
         code = f"import sys; sys.path[:] = {sys.path!r}; from descend.compare.worker import main; main()"
         threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
@@ -119,12 +128,15 @@ class _Worker:
             except (EOFError, OSError, ValueError, pickle.UnpicklingError):
                 self._replies.put((self, None))
                 return
+            self.start_next()  # first, so that its jobs never seem to be done while there are more
             self._replies.put((self, reply))
 
-    def start(self, job: Job) -> None:
-        """Give it a job; the reply comes through the queue."""
-        self.jobs.append(job)
-        self._send(job)
+    def start_next(self) -> None:
+        """Give it the next job, if there is one; the reply comes through the queue."""
+        job = _take_next(self._waiting)
+        if job is not None:
+            self.jobs.append(job)
+            self._send(job)
 
     def complaint(self) -> str:
         """The last lines that the process wrote, once it has died."""
@@ -158,31 +170,28 @@ class _Pool:
     def execute(self, waiting: deque[Job], on_records: OnRecords) -> None:
         try:
             for _ in range(self._count):
-                self._hire()
+                self._hire(waiting)
             while waiting or any(worker.jobs for worker in self._workers):
-                self._hand_out(waiting)
-                if self._bench is not None and waiting:
-                    _do_next(self._bench, waiting, on_records)
-                    while not self._replies.empty():
-                        self._take(*self._next_reply(), waiting, on_records)
-                else:
+                for worker in self._workers:
+                    if not worker.jobs:
+                        worker.start_next()
+                job = None if self._bench is None else _take_next(waiting)
+                if self._bench is None or job is None:
+                    self._take(*self._next_reply(), waiting, on_records)
+                    continue
+                waiting.extend(_do(self._bench, job, on_records))
+                while not self._replies.empty():
                     self._take(*self._next_reply(), waiting, on_records)
         finally:
             for worker in self._workers:
                 worker.end()
-
-    def _hand_out(self, waiting: deque[Job]) -> None:
-        for ahead in range(1 if self._bench is None else AHEAD):
-            for worker in self._workers:
-                if waiting and len(worker.jobs) <= ahead:
-                    worker.start(waiting.popleft())
 
     def _take(self, worker: "_Worker", reply: Any, waiting: deque[Job], on_records: OnRecords) -> None:
         """Act on what a process has answered to the first of its jobs."""
         if reply is None:
             self._mourn(worker)
             waiting.extendleft(reversed(worker.jobs))
-            self._hire()
+            self._hire(waiting)
             return
         job = worker.jobs.popleft()
         waiting.extend(on_records(job, accept(job, reply)))
@@ -197,8 +206,8 @@ class _Pool:
                 raise BackendError(message(f"a worker process does not start: {worker.complaint()}"))
             return worker, reply
 
-    def _hire(self) -> None:
-        self._workers.append(_Worker(self._packed, self._replies))
+    def _hire(self, waiting: deque[Job]) -> None:
+        self._workers.append(_Worker(self._packed, waiting, self._replies))
 
     def _mourn(self, worker: _Worker) -> None:
         """A process died at the first of its jobs."""

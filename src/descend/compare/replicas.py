@@ -116,8 +116,8 @@ class Replicas:
     def backward(self, going: Sequence[int]) -> Tensor:
         """The losses of all replicas on their next batches; gradients for those that are still going."""
         parts = [next(batches) for batches in self._batches]
-        inputs = torch.stack([part.inputs for part in parts])[self._batch_of]
-        targets = torch.stack([part.targets for part in parts])[self._batch_of]
+        inputs = torch.stack([part.inputs for part in parts]).index_select(0, self._batch_of)
+        targets = torch.stack([part.targets for part in parts]).index_select(0, self._batch_of)
         losses = self._lose(inputs, targets)
         found = torch.autograd.grad(losses.sum(), self._trained, allow_unused=True)
         for kept, new in zip(self._gradients, found, strict=True):
