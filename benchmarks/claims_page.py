@@ -19,7 +19,8 @@ them.
 The five guides to optimization that descend was commissioned from make claims that can be tested. Each is turned into
 comparisons that expect one contender, A, to have more of something than another, B. Differences are taken seed by seed;
 their intervals are Student's t at the confidence that Holm's correction over the claim's comparisons asks for (95 % for
-one). **Bold** is separated from zero in the claim's favour, *italic* against it. Metrics count so that more is better.
+one). **Bold** is separated from zero in the claim's favour, *italic* against it, on at least 5 seeds: comparisons on
+fewer are shown and decide nothing. Metrics count so that more is better.
 
 - **supported**: at least half of the comparisons are separated from zero in the claim's favour, none against it. A
   claim that something *happens* needs one.

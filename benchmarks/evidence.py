@@ -13,6 +13,7 @@ from descend.compare import Comparison, Row, TaskResult
 from descend.compare.protocol import Record
 from descend.compare.sensitivity import find_tolerance
 from descend.compare.statistics import Difference, judge
+from descend.compare.summary import ENOUGH_SEEDS
 from studies import KEPT, STUDIES
 
 Verdict = Literal["supported", "not supported", "undecided", "not measured"]
@@ -170,11 +171,16 @@ class Finding:
 
     @property
     def sign(self) -> int:
-        """1 where the data say that one has more, -1 where they say less, 0 where they do not say."""
+        """1 where the data say that one has more, -1 where they say less, 0 where they do not or seeds are too few."""
         mean = self.difference.interval.mean
         if self.measure.exact:
             return (mean > 0) - (mean < 0)
-        return (1 if mean > 0 else -1) if self.difference.separated else 0
+        return (1 if mean > 0 else -1) if self.difference.separated and self.enough else 0
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are as many seeds as a verdict of a comparison asks for."""
+        return self.measure.exact or self.difference.interval.count >= ENOUGH_SEEDS
 
 
 def weigh(pairs: Sequence[Pair]) -> list[Finding]:
@@ -212,7 +218,7 @@ def decide(findings: Sequence[Finding], margin: float = 0.0, sometimes: bool = F
     if not findings:
         return "not measured"
     favour = [f for f in findings if f.sign > 0 and f.difference.interval.high >= margin]
-    against = [f for f in findings if f.sign < 0 or (margin > 0 and f.difference.interval.high < margin)]
+    against = [f for f in findings if f.sign < 0 or (margin > 0 and f.enough and f.difference.interval.high < margin)]
     if sometimes:
         return "supported" if favour else "undecided"
     if favour and against:
