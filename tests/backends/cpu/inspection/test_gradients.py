@@ -151,6 +151,14 @@ def test_gradients_are_held_from_taking_to_releasing_and_only_if_taken():
     assert p.grad._use_count() == count
 
 
+@pytest.mark.parametrize(
+    "mode", [torch.inference_mode(), torch.device("meta"), torch.no_grad()], ids=["inference", "meta", "no_grad"]
+)
+def test_modes_of_the_first_step_do_not_matter(mode):
+    with mode:
+        assert find_torch.__wrapped__() is not None
+
+
 def test_python_asks_where_torch_has_no_such_function(monkeypatch):
     monkeypatch.setitem(gradients._SYMBOLS, "grad", "no_such_symbol")
     assert find_torch.__wrapped__() is None

@@ -117,14 +117,20 @@ def find_torch() -> Torch | None:
     if os.name != "posix" or not can_look_inside():
         return None
     try:
-        library = ctypes.CDLL(torch._C.__file__)
-        functions = {name: ctypes.cast(library[s], ctypes.c_void_p).value or 0 for name, s in _SYMBOLS.items()}
+        # whatever mode or device the caller has chosen, for what is asked once and remembered
+        with torch.inference_mode(False), torch.device("cpu"):
+            return _look_for_torch()
     except (AttributeError, OSError):
         return None
-    plain, pair = torch.ones(3, 2), torch.ones(2, dtype=torch.complex64)
-    turned = pair.conj()
+
+
+def _look_for_torch() -> Torch | None:
+    library = ctypes.CDLL(torch._C.__file__)
+    functions = {name: ctypes.cast(library[s], ctypes.c_void_p).value or 0 for name, s in _SYMBOLS.items()}
     nothing = ctypes.c_void_p()
     library["aoti_torch_new_uninitialized_tensor"](ctypes.byref(nothing))
+    plain, pair = torch.ones(3, 2), torch.ones(2, dtype=torch.complex64)
+    turned = pair.conj()
     samples = [plain, torch.nn.Parameter(plain), torch.ones(0, dtype=torch.bfloat16), pair, turned, turned.imag]
     handle = _find_word([(id(t), t._cdata) for t in samples], Tensor.__basicsize__)
     keys = [(t._cdata, torch._C._dispatch_keys(t).raw_repr()) for t in samples]
