@@ -81,7 +81,7 @@ TASK_STUDIES = (
     Study("snippets-minilm", "snippets-minilm", "sgd-momentum,adamw",
           f"{_ONCE} --seeds 3 --lrs sgd-momentum=0.003,0.01 --lrs adamw=0.00003,0.0001 --vary schedule=linear"),
     Study("shakespeare-gpt", "shakespeare-gpt", "sgd-momentum,adamw,lion",
-          f"{_ONCE} --seeds 3 --lrs sgd-momentum=0.3,1 --lrs adamw=0.003,0.01 --lrs lion=0.0003,0.001"),
+          f"{_ONCE} --lrs sgd-momentum=0.3,1 --lrs adamw=0.003,0.01 --lrs lion=0.0003,0.001"),
     Study("fashion-cnn", "fashion-cnn", "sgd-momentum,nesterov,adamw",
           f"{_ONCE} --seeds 3 --lrs sgd-momentum=0.03,0.1 --lrs nesterov=0.03,0.1 --lrs adamw=0.001,0.003"),
     Study("mnist-cnn", "mnist-cnn", "sgd-momentum,nesterov,adamw",
