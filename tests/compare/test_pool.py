@@ -1,5 +1,7 @@
 import os
+from collections import deque
 from dataclasses import replace
+from queue import SimpleQueue
 
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from compare.workloads import CLOUDS, FILE
 from descend.compare.contender import Contender
 from descend.compare.jobs import Bench, Briefing, Job, portable
-from descend.compare.pool import LocalPool
+from descend.compare.pool import LocalPool, _Worker
 from descend.compare.protocol import Trial
 from descend.errors import BackendError, TaskError
 from descend.tasks import find, fingerprint
@@ -62,6 +64,22 @@ def test_this_process_takes_part_where_replicas_train_together(tmp_path):
     LocalPool(2).execute(briefing, jobs, on_records)
     assert sorted(order) == sorted([(s + t, 2) for s in range(6) for t in (0, 10)] + [(99, 1)])
     assert children() == before
+
+
+def test_a_process_goes_on_by_itself_while_nobody_hands_out_jobs(tmp_path):
+    """The process that hands them out may be busy with a job of its own."""
+    packed = brief(tmp_path).packed()
+    assert packed is not None
+    replies = SimpleQueue()
+    waiting = deque(Job((trial(seed),)) for seed in range(3))
+    worker = _Worker(packed, waiting, replies)
+    try:
+        worker.start_next()
+        answers = [replies.get(timeout=60)[1] for _ in range(3)]
+    finally:
+        worker.end()
+    assert [records[0]["seed"] for records, _ in answers] == [0, 1, 2]
+    assert not waiting
 
 
 def test_a_run_that_fails_is_named_and_no_process_is_left(tmp_path):

@@ -86,8 +86,8 @@ class Gradients:
         }
         self._owned = (module, params, layouts, arrays)  # the record points to what they hold
         numbers = {"count": len(params), "stretches": len(starts)}
-        places = {"handle": found.handle, "key_set": found.key_set, "nothing": found.nothing}
-        words = numbers | places | {name: array.ctypes.data for name, array in arrays.items()} | found.functions
+        offsets = {"handle": found.handle, "key_set": found.key_set, "nothing": found.nothing}
+        words = numbers | offsets | {name: array.ctypes.data for name, array in arrays.items()} | found.functions
         self._record = RECORD.fill(words)
         self.record, self.release_at = self._record.ctypes.data, module.address("release")
         # under the interpreter's lock: no other thread may give a parameter another gradient meanwhile
