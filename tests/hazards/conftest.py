@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from descend.backends.cpu.inspection import contents
-from descend.optim import batches
+from descend.optim import batches, step_plan
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +19,7 @@ def backend(request, monkeypatch):
     """A backend by name; the last is the CPU's where compiled code cannot ask torch and Python for what they hold."""
     if request.param not in ("eager", "cpu"):
         monkeypatch.setattr(batches, "find_torch", lambda: None)
-        monkeypatch.setattr(contents, "can_look_inside", lambda: False)
+        monkeypatch.setattr(step_plan, "can_look_inside", lambda: False)
     return request.param.split(",")[0]
 
 

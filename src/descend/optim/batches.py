@@ -38,6 +38,10 @@ class Unit:
         home: where states are entered when a tensor steps for the first time.
         spans: the memory of all the optimizer's parameters.
         differentiable: whether gradients flow through the step.
+
+    Attributes:
+        active: whether any tensor took the last step.
+        repeats: whether compiled code alone can take a step that is like the last one.
     """
 
     def __init__(
@@ -79,10 +83,17 @@ class Unit:
             if found is not None:
                 self._gradients = Gradients(found, params, self._compiled.grads_at, *spans.tables)
                 self._compiled.set_gradients(self._gradients)
+        self.repeats = self._gradients is not None and not (self._watched or differentiable)
         self._kept: list[Tensor] = []
         self._kept_at: list[int] = []
         self._mask: list[bool] = []
         self.active = False
+
+    @property
+    def compiled(self) -> tuple[cpu.CpuRunner, Gradients]:
+        """What compiled code steps and asks, where it ``repeats``."""
+        assert self._compiled is not None and self._gradients is not None
+        return self._compiled, self._gradients
 
     def take(self) -> bool:
         """Take over this step's gradients; notice new ones, moved parameters and missing states.

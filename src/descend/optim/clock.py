@@ -1,5 +1,6 @@
 """The optimizer's clock: how many updates it has done, and the schedules that read it."""
 
+import ctypes
 from typing import Any
 
 from descend.errors import OptionError, message
@@ -14,13 +15,25 @@ class Clock:
 
     A skipped step does not advance it. In a group, a schedule stands as plain data under ``schedules``, so that
     every way of saving carries it; ``group["lr"]`` is always the float of the last step.
+
+    Attributes:
+        count: how many updates have been done, where compiled code counts them too.
     """
 
     def __init__(self) -> None:
-        self.updates = 0
+        self.count = ctypes.c_int64(0)
         self._parsed: dict[str, Schedule] = {}
         self._written: dict[tuple[int, str], float] = {}
         self._before: dict[tuple[int, str], tuple[dict[str, Any], float]] = {}
+
+    @property
+    def updates(self) -> int:
+        """How many updates have been done."""
+        return self.count.value
+
+    @updates.setter
+    def updates(self, done: int) -> None:
+        self.count.value = done
 
     def adopt(self, group: dict[str, Any], start: str, owner: str) -> None:
         """Turn a new group's schedules into plain data and their present values.
@@ -119,6 +132,10 @@ class Clock:
     def advance(self) -> None:
         """An update has been done."""
         self.updates += 1
+        self.settle()
+
+    def settle(self) -> None:
+        """The update that values were written for has been done and counted."""
         self._before = {}
 
     def resume(self, updates: int, groups: list[dict[str, Any]]) -> None:

@@ -63,6 +63,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
         hooks.open_tables(self)
         self._plan: StepPlan | None = None
         self._missed: dict[Tensor, MissedRows] = {}
+        self._repeat: Callable[[], int] | None = None
         self.clock = Clock()
         self._lost_updates = LostUpdates()
         self.look_ahead = LookAhead(self)
@@ -136,6 +137,8 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
             ParameterError: if a gradient cannot be served.
             NonFiniteError: if ``on_nonfinite`` asks to stop.
         """
+        if closure is None and self._repeat is not None and (outcome := self._repeat()):
+            return self._note(outcome) if outcome > 1 else None  # the usual is quicker without another call
         arguments: hooks.Arguments = ((self,) if closure is None else (self, closure), {})
         if self._optimizer_step_pre_hooks or torch_optimizer._global_optimizer_pre_hooks:
             first = chain(torch_optimizer._global_optimizer_pre_hooks.values(), self._optimizer_step_pre_hooks.values())
@@ -168,7 +171,10 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
             self.skipped += 1
             return
         moves = self.clock.write(self.param_groups)
-        plan, units = self._take_gradients(scale is not None)
+        plan = self._find_plan(scale is not None)
+        if moves and (outcome := plan.repetition.take()):
+            return self._note(outcome)
+        plan, units = self._take_gradients(plan)
         if not moves:  # a learning rate of 0 for one step: states come to be, nothing moves
             return
         if not units:
@@ -194,19 +200,32 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
         for unit in units:
             unit.commit()
         self.clock.advance()
+        plan.repetition.prepare(units)
         if plan.counts_lost:
             self._lost_updates.judge(units, type(self).__name__, self.clock.updates)
 
-    def _take_gradients(self, scaled: bool) -> "tuple[StepPlan, list[Unit | RowUnit]]":
-        """A plan that holds for this step, and its batches that have gradients."""
+    def _note(self, outcome: int) -> None:
+        """Compiled code has taken the step, with this ``Outcome``."""
+        from descend.backends.cpu.repetition import Outcome
+
+        self.clock.settle()
+        if outcome == Outcome.NOT_FINITE:
+            nonfinite.meet(self, self._plan.units if self._plan else [])
+
+    def _find_plan(self, scaled: bool) -> "StepPlan":
+        """A plan that holds for the groups' present values."""
         plan, counted = self._plan, self.clock.updates == self._lost_updates.at
-        if plan is not None and plan.unscales == scaled and plan.counts_lost == counted:
-            units = plan.take()
-            if units is not None:
-                return plan, units
-        plan = self._make_plan(scaled)
+        if plan is not None and plan.unscales == scaled and plan.counts_lost == counted and plan.notice_changes():
+            return plan
+        return self._make_plan(scaled)
+
+    def _take_gradients(self, plan: "StepPlan") -> "tuple[StepPlan, list[Unit | RowUnit]]":
+        """The plan, or a new one if it does not hold for this step's gradients; and its batches that have some."""
         units = plan.take()
-        assert units is not None, "a plan holds for the step that it was made for"
+        if units is None:
+            plan = self._make_plan(plan.unscales)
+            units = plan.take()
+            assert units is not None, "a plan holds for the step that it was made for"
         return plan, units
 
     def _make_plan(self, unscales: bool) -> "StepPlan":

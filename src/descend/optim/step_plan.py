@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from descend.backends.cpu import runner as cpu
-from descend.backends.cpu.inspection.contents import Contents
+from descend.backends.cpu.inspection.contents import Contents, can_look_inside
 from descend.backends.cpu.tiles.short_axes import choose_inner, list_short
 from descend.errors import BackendError, OptionError, ParameterError, message
 from descend.lang.fold import build_program, fold_zeros, split_options
@@ -25,6 +25,7 @@ from descend.optim.groups import label_of, refuse_duplicates
 from descend.optim.memory import Spans
 from descend.optim.numbers import Numbers
 from descend.optim.options import STORAGE, check_changed, check_group, holds_schedule, refuse_missing, resolve_decay
+from descend.optim.repetition import Repetition
 from descend.optim.row_unit import RowUnit, is_sparse
 from descend.optim.shared import SharedValues
 from descend.optim.states import StateTable, fit_state, state_dtype, state_shape
@@ -65,21 +66,23 @@ class StepPlan:
             check_group(self.rule, dict(zip(self._keys, values, strict=True)), f"{self._owner}, group {i}")
             optimizer.clock.take_over(i, groups[i])
         self._seen = self._read_groups(groups)
-        self._live = self._find_live()
+        self.live = self._find_live()
         self._structures = [self.structure(g) for g in groups]
         self.differentiable = any(g["differentiable"] for g in groups)
         self.units = self._make_units()
         self.rounds_unasked = any(p.dtype in NARROW for g in groups if g["rounding"] is None for p in g["params"])
         self.batches = [unit for unit in self.units if isinstance(unit, Unit)]
-        compiled = any(unit.backend == "cpu" for unit in self.units)
+        self.compiled = any(unit.backend == "cpu" for unit in self.units) and can_look_inside()
         self._groups, self._lists = groups, list(map(_PARAMS, groups))
-        self._members = Contents([groups, *self._lists], compiled)
-        self._values = Contents(groups, compiled)
+        self._members = Contents([groups, *self._lists], self.compiled)
+        self._values = Contents(groups, self.compiled)
+        self.contents = (self._members, self._values)
         self.shared = SharedValues(self.rule, self.batches, groups, self._owner)
         self.passes = max((len(u.program.passes) for u in self.units), default=0)
         self.totals = self._make_totals()
         self._no_totals = [0.0] * len(self.totals)
         self._clears = len(self.totals) > 1  # the first is the number of non-finite gradients: it is 0 once read
+        self.repetition = Repetition(optimizer, self)
 
     def structure(self, group: dict[str, Any]) -> Structure:
         """The structure of a group: which branches its formula takes, which zeros fold away."""
@@ -112,11 +115,8 @@ class StepPlan:
             The batches that have some; None if the plan no longer holds and must be made anew.
 
         Raises:
-            OptionError: if a value written into a group is not allowed.
             ParameterError: if a gradient cannot be served.
         """
-        if not self._notice_changes():
-            return None
         active: list[Unit | RowUnit] = []
         try:
             for unit in self.units:
@@ -126,7 +126,7 @@ class StepPlan:
             return None
         return active
 
-    def _notice_changes(self) -> bool:
+    def notice_changes(self) -> bool:
         """Take over group values that were written since the last step.
 
         Returns:
@@ -139,7 +139,7 @@ class StepPlan:
         if self._optimizer.param_groups is not groups or not self._members.are_same():
             return False
         touched = not self._values.are_same()
-        if not touched and not self._live:
+        if not touched and not self.live:
             return True
         if not all(map(is_, map(_PARAMS, groups), self._lists)):
             return False
@@ -153,7 +153,7 @@ class StepPlan:
             self.refresh(groups[i])
         if touched:
             self._values.renew()
-        self._seen, self._live = present, self._find_live()
+        self._seen, self.live = present, self._find_live()
         return True
 
     def refresh(self, group: dict[str, Any]) -> None:
@@ -191,7 +191,7 @@ class StepPlan:
         """Groups with a value that has changed, or may have."""
         pairs = enumerate(zip(present, self._seen, strict=True))
         try:
-            return [i for i, (new, old) in pairs if (new is not old and new != old) or i in self._live]
+            return [i for i, (new, old) in pairs if (new is not old and new != old) or i in self.live]
         except (TypeError, ValueError, RuntimeError):  # an array was written, which has no one truth value
             return range(len(present))
 

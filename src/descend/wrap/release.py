@@ -124,7 +124,7 @@ class GradientRelease(Wrapper):
         if self._moves:
             part._step()
         else:
-            part._take_gradients(False)
+            part._take_gradients(part._find_plan(False))
         if part._lost_updates.warned and part._lost_updates is not self._whole._lost_updates:
             for one in (self._whole, *(part for _, _, part in self._parts.values())):
                 one._lost_updates = part._lost_updates  # one warning is enough

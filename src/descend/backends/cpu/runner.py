@@ -51,6 +51,8 @@ class CpuRunner:
 
     Attributes:
         grads_at: where the kernels read where gradients lie; 0 for a tensor that is skipped.
+        serial: whether one thread steps it, however many there are.
+        launches: whether a pass is one call of a compiled function, which asks for its threads by itself.
     """
 
     def __init__(self, batch: Batch, name: str) -> None:
@@ -79,7 +81,7 @@ class CpuRunner:
         if tiled:
             self._table[rows:] = tiled.columns
         self.grads_at = self._table[ADDRESSES + 1]
-        self._serial = int(sizes.sum()) < SERIAL_BELOW
+        self.serial = int(sizes.sum()) < SERIAL_BELOW
         self._totals: Totals = np.zeros(0)
         self._uniforms = np.zeros((count, len(program.columns)))
         self._slots = np.zeros((count, len(program.slots)))
@@ -88,9 +90,9 @@ class CpuRunner:
         self._address = self._context.ctypes.data
         self._forks, self._asked = -1, 0
         self._openmp: team.OpenMP | None = None
-        self._threads = int(self._serial)
-        self._launches = self._serial
-        self._chains = {chain[0]: chain for chain in program.chains}
+        self._threads = int(self.serial)
+        self.launches = self.serial
+        self._calls = {chain[0]: self._cut(chain) for chain in program.chains}
         fixed = {
             "tensors": count,
             "last": count,
@@ -145,13 +147,13 @@ class CpuRunner:
             assert isinstance(totals, np.ndarray)
             self._totals = totals
             self._put("totals", totals.ctypes.data)
-        if not self._serial:
+        if not self.serial:
             self._find_threads()
 
     def _find_threads(self) -> None:
         """Take over how many threads there are, and whose: a forked child cannot use those that torch had."""
-        if self._forks != team.forks:
-            self._forks, self._asked = team.forks, 0
+        if self._forks != team.forks.value:
+            self._forks, self._asked = team.forks.value, 0
             self._openmp = team.usable_openmp()
             if self._openmp is not None:
                 self._put("parallel", self._openmp.parallel)
@@ -161,28 +163,31 @@ class CpuRunner:
         if asked != self._asked:
             self._asked, self._threads = asked, min(asked, len(self._chunk_tensor))
             self._put("threads", self._threads)
-            self._launches = self._threads == 1 or self._openmp is not None
+            self.launches = self._threads == 1 or self._openmp is not None
+
+    def _cut(self, chain: tuple[int, ...]) -> list[tuple[int, int, int]]:
+        """A chain's passes in the order in which they run: each with the first tensor of its block and that behind."""
+        blocks = self._blocks if len(chain) > 1 else [(0, len(self.batch.params))]
+        return [(k, *block) for block in blocks for k in chain if k in self._stages]
 
     def run(self, index: int) -> None:
         """Run the chain that begins with a pass, block by block; the chain's other passes are done with it."""
-        chain = self._chains.get(index, ())
-        if len(chain) == 1 and self._launches:
-            self._stages[index](self._address)
-            return
-        if len(chain) <= 1:
-            for k in chain:
-                self._run_pass(k)
-            return
-        for first, last in self._blocks:
+        for k, first, last in self._calls.get(index, ()):
             self._context[_FIRST], self._context[_LAST] = first, last
-            for k in chain:
-                self._run_pass(k)
-        self._context[_FIRST], self._context[_LAST] = 0, len(self.batch.params)
+            self._run_pass(k)
+
+    def list_calls(self, index: int) -> list[dict[str, int]]:
+        """What ``run`` calls where it launches: a function, its context, and the tensors that it is for."""
+        at = self.kernel.address
+        calls = self._calls.get(index, ())
+        return [{"function": at(f"stage_{k}"), "context": self._address, "first": i, "last": j} for k, i, j in calls]
+
+    def call_commit(self) -> dict[str, int]:
+        """What ``commit`` calls."""
+        return {"function": self.kernel.address("commit"), "context": self._address, "first": 0, "last": 0}
 
     def _run_pass(self, index: int) -> None:
-        if index not in self._stages:
-            return
-        if self._launches or not self.batch.program.passes[index].walks:
+        if self.launches or not self.batch.program.passes[index].walks:
             self._stages[index](self._address)
             return
         void, word = ctypes.c_void_p, ctypes.c_int64

@@ -10,19 +10,22 @@ import ctypes
 import functools
 import os
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+import torch
+
 _pool: ThreadPoolExecutor | None = None
-forks = 0
-"""How many forks lie between this process and the one that imported descend."""
+forks = ctypes.c_int64(0)
+"""How many forks lie between this process and the one that imported descend; compiled code reads it too."""
 
 
 def _begin_child() -> None:
-    global _pool, forks
+    global _pool
     _pool = None  # its threads live in the parent only
-    forks += 1
+    forks.value += 1
 
 
 os.register_at_fork(after_in_child=_begin_child)
@@ -30,11 +33,12 @@ os.register_at_fork(after_in_child=_begin_child)
 
 @dataclass(frozen=True)
 class OpenMP:
-    """Addresses of the three functions that hand shares to the team."""
+    """Addresses of the functions that hand shares to the team, and of the one that says how large it is at most."""
 
     parallel: int
     thread_number: int
     team_size: int
+    most_threads: int
 
 
 @functools.cache
@@ -48,7 +52,7 @@ def find_openmp() -> OpenMP | None:
         if path is None:
             return None
         library = ctypes.CDLL(path)
-        names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+        names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads", "omp_get_max_threads")
         return OpenMP(*(_address(getattr(library, n)) for n in names))
     except (OSError, AttributeError):
         return None
@@ -60,7 +64,21 @@ def _address(function: object) -> int:
 
 def usable_openmp() -> OpenMP | None:
     """The OpenMP team, unless this is a forked child, where it would hang."""
-    return None if forks else find_openmp()
+    return None if forks.value else find_openmp()
+
+
+def describe() -> dict[str, int] | None:
+    """Which threads this thread can ask for now, for compiled code that must notice when that has changed.
+
+    Returns:
+        Where the number of forks is found and what it is, this thread, how many threads it can ask for and the function
+        that says so; None if compiled code cannot ask.
+    """
+    openmp, threads = usable_openmp(), torch.get_num_threads()
+    if openmp is None or ctypes.CFUNCTYPE(ctypes.c_int)(openmp.most_threads)() != threads:
+        return None
+    fork = {"forks": ctypes.addressof(forks), "forked": forks.value}
+    return fork | {"thread": threading.get_ident(), "threads": threads, "most_threads": openmp.most_threads}
 
 
 def run_on_pool(share: Callable[[int, int, int], None], context: int, threads: int) -> None:

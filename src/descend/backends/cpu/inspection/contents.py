@@ -25,7 +25,7 @@ _RECORD = Record(
 )
 
 
-_SAME = (
+SAME = (
     """
 define i64 @same(ptr %record) {
 entry:
@@ -90,7 +90,7 @@ other:
 @functools.cache
 def _load() -> tuple[compiler.Kernel, dict[str, int]]:
     functions = {name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0 for name in _FUNCTIONS}
-    return compiler.load("contents", _SAME, 0), functions
+    return compiler.load("contents", SAME, 0), functions
 
 
 Container = list[Any] | dict[str, Any]
@@ -102,14 +102,20 @@ class Contents:
     Args:
         containers: the lists, or the dicts, whose values count.
         compiled: whether compiled code compares; Python does without one.
+
+    Attributes:
+        record: what compiled code reads of them, in one place for good; empty without.
     """
 
     def __init__(self, containers: Sequence[Container], compiled: bool) -> None:
         self._containers = containers
-        self._compiled = compiled and can_look_inside()
+        self._compiled = compiled
         self._held = list(map(_list_objects, containers))
+        self.record = np.zeros(len(_RECORD.words) if self._compiled else 0, np.int64)
         if self._compiled:
             self._hand_over()
+            self._address = self.record.ctypes.data
+            self._same = _load()[0].function("same", ctypes.c_void_p, result=ctypes.c_int64, unlocked=False)
 
     def renew(self) -> None:
         """Take over what they hold now."""
@@ -132,20 +138,16 @@ class Contents:
         )
 
     def _hand_over(self) -> None:
-        module, functions = _load()
         objects = list(map(id, chain.from_iterable(self._held)))
         self._objects = (ctypes.c_int64 * len(objects))(*objects)  # of all memory the quickest to write a list to
-        arrays = {
+        self._arrays = {
             "containers": np.array(list(map(id, self._containers)), np.int64),
             "dicts": np.array([isinstance(c, dict) for c in self._containers], np.uint8),
             "sizes": np.array(list(map(len, self._held)), np.int64),
         }
-        words = {n: a.ctypes.data for n, a in arrays.items()} | functions
+        words = {n: a.ctypes.data for n, a in self._arrays.items()} | _load()[1]
         words |= {"count": len(self._containers), "objects": ctypes.addressof(self._objects)}
-        record = _RECORD.fill(words)
-        self._owned = (module, arrays, record)  # what the record points to
-        self._address = record.ctypes.data
-        self._same = module.function("same", ctypes.c_void_p, result=ctypes.c_int64, unlocked=False)
+        self.record[:] = _RECORD.fill(words)
 
 
 def _list_objects(container: Container) -> list[Any]:
