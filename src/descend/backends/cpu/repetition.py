@@ -15,10 +15,10 @@ import numpy as np
 
 from descend.backends.cpu import compiler
 from descend.backends.cpu.context import CONTEXT
-from descend.backends.cpu.inspection.contents import SAME, Contents
-from descend.backends.cpu.inspection.gradients import Gradients
+from descend.backends.cpu.inspection.contents import Contents, find_same
+from descend.backends.cpu.inspection.gradients import Gradients, find_take
 from descend.backends.cpu.inspection.gradients_template import RECORD as GRADIENTS
-from descend.backends.cpu.inspection.gradients_template import TAKE, Answer
+from descend.backends.cpu.inspection.gradients_template import Answer
 from descend.backends.cpu.record import Record, read_item
 from descend.backends.cpu.runner import CpuRunner
 
@@ -44,6 +44,8 @@ _RECORD = Record(
         "thread": "i64",  # the thread that took it
         "threads": "i64",  # how many it could ask for
         "most_threads": "ptr",  # int omp_get_max_threads(void)
+        "same": "ptr",  # of ``contents``
+        "take": "ptr",  # of ``gradients``
         **dict.fromkeys(_PYTHON, "ptr"),
     },
 )
@@ -128,7 +130,7 @@ define i64 @repeat(ptr %record) {
 entry:
 """
     + _RECORD.read("contents", "content", "batches", "gradient", "sums", "totals", "guarded", "updates")
-    + _RECORD.read("calls", "begun", "run", "counted", "unlock", "lock")
+    + _RECORD.read("calls", "begun", "run", "counted", "same", "take", "unlock", "lock")
     + """  %stays = call i1 @stays(ptr %record)
   br i1 %stays, label %content.head, label %nothing
 content.head:
@@ -138,8 +140,8 @@ content.head:
 content.ask:
 """
     + read_item("one", "content", "ptr", "%c")
-    + """  %same = call i64 @same(ptr %one)
-  %other = icmp eq i64 %same, 0
+    + """  %equal = call i64 %same(ptr %one)
+  %other = icmp eq i64 %equal, 0
   br i1 %other, label %nothing, label %content.next
 content.next:
   %c.next = add i64 %c, 1
@@ -151,7 +153,7 @@ batch.head:
 batch.take:
 """
     + read_item("taken", "gradient", "ptr", "%b")
-    + f"""  %answer = call i64 @take(ptr %taken)
+    + f"""  %answer = call i64 %take(ptr %taken)
   %usual = icmp eq i64 %answer, {Answer.SAME}
   br i1 %usual, label %batch.next, label %batch.forget
 batch.forget:
@@ -196,7 +198,7 @@ def _load() -> tuple[compiler.Kernel, dict[str, int]]:
     functions = {
         word: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0 for word, name in _PYTHON.items()
     }
-    return compiler.load("repetition", SAME + TAKE + _HELPERS + _REPEAT, 0), functions
+    return compiler.load("repetition", _HELPERS + _REPEAT, 0), functions | {"same": find_same(), "take": find_take()}
 
 
 def make(

@@ -25,7 +25,7 @@ _RECORD = Record(
 )
 
 
-SAME = (
+_SAME = (
     """
 define i64 @same(ptr %record) {
 entry:
@@ -90,7 +90,12 @@ other:
 @functools.cache
 def _load() -> tuple[compiler.Kernel, dict[str, int]]:
     functions = {name: ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0 for name in _FUNCTIONS}
-    return compiler.load("contents", SAME, 0), functions
+    return compiler.load("contents", _SAME, 0), functions
+
+
+def find_same() -> int:
+    """Address of the compiled ``same``: 1 if the contents of a record are as they were, else 0."""
+    return _load()[0].address("same")
 
 
 Container = list[Any] | dict[str, Any]

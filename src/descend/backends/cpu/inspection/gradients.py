@@ -165,6 +165,11 @@ def _load() -> compiler.Kernel:
     return compiler.load("gradients", TAKE, 0)
 
 
+def find_take() -> int:
+    """Address of the compiled ``take``, which takes the gradients of a record and returns an ``Answer``."""
+    return _load().address("take")
+
+
 def _answers_as_python(found: Torch) -> bool:
     """Whether compiled code sees of some tensors what Python sees."""
     params: list[Tensor] = [torch.nn.Parameter(torch.ones(n, 2)) for n in (1, 3, 0, 2)]
