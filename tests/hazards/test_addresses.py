@@ -130,8 +130,9 @@ def test_another_shape_is_refused_by_name(name, size, backend):
 
 @pytest.mark.parametrize("backend", ["eager", "cpu"])
 def test_another_shape_is_fine_before_the_first_step(backend):
+    p = torch.nn.Parameter(torch.ones(50_000))  # made here: a child of who has used threads cannot fill it
+
     def work():
-        p = torch.nn.Parameter(torch.ones(50_000))
         optimizer = descend.Adam([p], lr=0.1, backend=backend)
         optimizer.explain()  # plans for 50,000 numbers
         p.data = torch.ones(4)

@@ -301,7 +301,7 @@ def test_a_number_of_threads_set_later_is_obeyed():
             set_gradients(params, 0)
             optimizer.step()
             assert optimizer._plan is not None
-            runners.append(optimizer._plan.batches[0].compiled[0]._threads)
+            runners.append(optimizer._plan.batches[0].describe().runner._threads)
         assert runners == [2, 2, 1, 1, 2]
     finally:
         torch.set_num_threads(before)
@@ -321,6 +321,69 @@ def test_a_copy_steps_by_itself(duplicate: Callable[[Any], Any]):
     for _ in range(3):
         training.step()
     assert_same_bits(contents_of(training.optimizer, training.params), contents_of(twin, params))
+
+
+class Seen(Training):
+    """Training whose states somebody has asked for, and may hold and move or edit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mine = self.optimizer.state[self.params[1]]
+        for _ in range(3):
+            self.step()
+
+
+def test_states_that_somebody_holds_change_nothing(python_steps: list[int]):
+    seen, plain = Seen(), Training()
+    python_steps.clear()
+    for _ in range(3):
+        seen.step()
+        plain.step()
+        plain.step()
+    assert not python_steps
+    assert_same_bits(contents_of(seen.optimizer, seen.params), contents_of(plain.optimizer, plain.params))
+
+
+def test_a_state_that_is_moved_in_place_is_followed():
+    seen, plain = Seen(), Training()
+    seen.mine["exp_avg"].share_memory_()
+    for _ in range(3):
+        seen.step()
+        plain.step()
+        plain.step()
+    assert_same_bits(contents_of(seen.optimizer, seen.params), contents_of(plain.optimizer, plain.params))
+
+
+def test_a_count_that_is_edited_in_place_is_obeyed(python_steps: list[int]):
+    twins = [Seen(), Seen()]
+    in_python(twins[1].optimizer)
+    for twin in twins:
+        twin.mine["step"].fill_(1.0)
+        for _ in range(2):
+            twin.step()
+    assert twins[0].mine["step"].item() == 3.0
+    assert_same_bits(*(contents_of(twin.optimizer, twin.params) for twin in twins))
+
+
+def test_a_state_that_comes_to_be_later_is_watched_too():
+    params = make_params()
+    optimizer = descend.AdamW(params, lr=0.01)
+    assert optimizer.state is not None
+    for k in range(3):
+        set_gradients(params, k)
+        params[1].grad = None
+        optimizer.step()
+    for k in range(3, 6):
+        set_gradients(params, k)
+        optimizer.step()
+    old = optimizer.state[params[1]]["exp_avg"]
+    kept = old.clone()
+    moved = old.clone()
+    old.set_(moved)  # in another place of memory from now on
+    set_gradients(params, 6)
+    assert params[1].grad is not None
+    optimizer.step()
+    torch.testing.assert_close(optimizer.state[params[1]]["exp_avg"], kept * 0.9 + params[1].grad * 0.1)
 
 
 def test_loading_begins_at_the_count_that_is_loaded():

@@ -9,6 +9,8 @@ from torch import Tensor
 from descend.backends.base import Batch, Runner, Totals
 from descend.backends.cpu import runner as cpu
 from descend.backends.cpu.inspection.gradients import Answer, Gradients, find_torch
+from descend.backends.cpu.inspection.places import Places
+from descend.backends.cpu.repetition import Repeated
 from descend.backends.eager import EagerRunner
 from descend.errors import ParameterError, message
 from descend.lang.program import Program
@@ -42,6 +44,7 @@ class Unit:
     Attributes:
         active: whether any tensor took the last step.
         repeats: whether compiled code alone can take a step that is like the last one.
+        places: of the states, where compiled code must ask whether somebody has moved one; else None.
     """
 
     def __init__(
@@ -83,17 +86,18 @@ class Unit:
             if found is not None:
                 self._gradients = Gradients(found, params, self._compiled.grads_at, *spans.tables)
                 self._compiled.set_gradients(self._gradients)
-        self.repeats = self._gradients is not None and not (self._watched or differentiable)
+        self.repeats = self._gradients is not None and not differentiable
         self._kept: list[Tensor] = []
         self._kept_at: list[int] = []
+        self.places: Places | None = None
         self._mask: list[bool] = []
         self.active = False
 
-    @property
-    def compiled(self) -> tuple[cpu.CpuRunner, Gradients]:
-        """What compiled code steps and asks, where it ``repeats``."""
+    def describe(self) -> Repeated:
+        """What compiled code steps and asks, where the unit ``repeats``."""
         assert self._compiled is not None and self._gradients is not None
-        return self._compiled, self._gradients
+        counts = (self.steps.numpy(), self.rows.counted) if self._watched else None
+        return Repeated(self._compiled, self._gradients, self.active, self.places, counts)
 
     def take(self) -> bool:
         """Take over this step's gradients; notice new ones, moved parameters and missing states.
@@ -194,6 +198,8 @@ class Unit:
             self._compiled.set_states()
             self._kept = [s for states in self.batch.states.values() for s in states if s is not None]
             self._kept_at = list(map(Tensor.data_ptr, self._kept))
+            found = find_torch() if self._watched and self.repeats else None
+            self.places = None if found is None else Places(found, self._kept)
         self.rows.assign(np.array(mask, bool))
         self.active = any(mask)
         self._hand_over_rows()

@@ -206,7 +206,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
 
     def _note(self, outcome: int) -> None:
         """Compiled code has taken the step, with this ``Outcome``."""
-        from descend.backends.cpu.repetition import Outcome
+        from descend.backends.cpu.repetition_template import Outcome
 
         self.clock.settle()
         if outcome == Outcome.NOT_FINITE:

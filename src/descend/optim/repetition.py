@@ -53,7 +53,8 @@ class Repetition:
         ]
         if not self._possible or self._plan.live or optimizer.look_ahead.wanted or any(asked[2:]):
             return
-        made_for = units, team.describe()
+        threads, places = team.describe(), [unit.places for unit in self._plan.batches]
+        made_for = units, threads, places
         if self._call is not None and made_for == self._made_for and self._surroundings.are_same():
             return
         if self._left:
@@ -64,11 +65,10 @@ class Repetition:
         self._surroundings = Contents(asked, compiled=True)
         self._call = repetition.make(
             contents=[self._surroundings, *self._plan.contents],
-            batches=[unit.compiled for unit in self._plan.batches],
-            stepping=[unit.compiled[0] for unit in self._plan.batches if unit.active],
+            batches=[unit.describe() for unit in self._plan.batches],
             totals=self._plan.totals,
             guarded=optimizer.wide["on_nonfinite"] != "apply",
-            threads=made_for[1],
+            threads=threads,
             updates=optimizer.clock.count,
             until=optimizer._lost_updates.at,
         )

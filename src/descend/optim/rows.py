@@ -26,6 +26,7 @@ class Rows:
 
     Attributes:
         asks_fresh: whether the formula asks which states have just been made.
+        counted: for each tensor the number of steps when they were last counted, to notice edits of it.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class Rows:
         self._names = program.inputs
         self._group_of = np.array(group_of, np.int64)
         self._steps = steps
-        self._counted = steps.tobytes()
+        self.counted = steps.copy()
         self._read = read
         self._rows_of: dict[int, np.ndarray] = {}
         self._first = np.zeros(0, np.int64)
@@ -61,7 +62,7 @@ class Rows:
 
     def assign(self, active: np.ndarray) -> None:
         """Give each active tensor its row, after the set of tensors with gradients has changed."""
-        self._counted = self._steps.tobytes()
+        self.counted[:] = self._steps
         self.of_tensor[:] = -1
         at = np.flatnonzero(active)
         if self._at_t is None and not self._fresh:
@@ -112,7 +113,7 @@ class Rows:
 
     def notice_edits(self) -> bool:
         """Give out rows anew if a step count was edited in place; returns whether it was."""
-        edited = self._steps.tobytes() != self._counted
+        edited = self._steps.tobytes() != self.counted.tobytes()
         if edited:
             self.assign(self.of_tensor >= 0)
         return edited
@@ -124,7 +125,7 @@ class Rows:
 
     def take_over_count(self) -> None:
         """The runner has counted a step: no state of a tensor that took it is fresh any longer."""
-        self._counted = self._steps.tobytes()
+        self.counted[:] = self._steps
         if self._any_fresh:
             for _, made in self._fresh.values():
                 made[self.of_tensor >= 0] = False

@@ -11,7 +11,7 @@ import descend
 from descend.backends.cpu import repetition, team
 from descend.backends.cpu.inspection.contents import Contents
 from descend.backends.cpu.inspection.gradients import find_torch
-from descend.backends.cpu.repetition import Outcome
+from descend.backends.cpu.repetition_template import Outcome
 
 pytestmark = [
     pytest.mark.skipif(find_torch() is None, reason="compiled code cannot ask this torch for gradients"),
@@ -41,8 +41,7 @@ class Repeated:
         self.updates = ctypes.c_int64(7)
         given: dict[str, Any] = {
             "contents": [Contents([self.known], compiled=True), Contents([], compiled=True)],
-            "batches": [self.unit.compiled],
-            "stepping": [self.unit.compiled[0]],
+            "batches": [self.unit.describe()],
             "totals": plan.totals,
             "guarded": False,
             "threads": team.describe(),

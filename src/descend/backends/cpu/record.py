@@ -39,3 +39,12 @@ def read_word(name: str, record: str, place: int, kind: str = "i64") -> str:
 def read_item(name: str, array: str, kind: str = "i64", index: str = "%j") -> str:
     """Instructions that read one item of an array into the value of a name."""
     return f"  %{name}.p = getelementptr {kind}, ptr %{array}, i64 {index}\n  %{name} = load {kind}, ptr %{name}.p\n"
+
+
+def find_record(record: Record, array: str, index: str = "%j") -> str:
+    """Instructions that find one of the records that follow one another in an array."""
+    name = record.name
+    return (
+        f"  %{name}.at = mul i64 {index}, {len(record.words)}\n"
+        f"  %{name} = getelementptr i64, ptr %{array}, i64 %{name}.at\n"
+    )
