@@ -74,23 +74,23 @@ TASK_STUDIES = (
           f"{_ONCE} --lrs sgd-momentum=0.1,0.3,1 --lrs adagrad=0.01,0.03,0.1 --lrs adam=0.0003,0.001,0.003 "
           "--lrs adamw=0.0003,0.001,0.003 --lrs adafactor=0.003,0.01,0.03"),
     Study("b3db-gin", "b3db-gin", "sgd-momentum,adagrad,adafactor,adamw",
-          f"{_ONCE} --seeds 3 --lrs sgd-momentum=0.03,0.1 --lrs adagrad=0.01,0.03 --lrs adafactor=0.01,0.03 "
+          f"{_ONCE} --lrs sgd-momentum=0.03,0.1 --lrs adagrad=0.01,0.03 --lrs adafactor=0.01,0.03 "
           "--lrs adamw=0.003,0.01 --vary schedule=cosine"),
     Study("kaboom-a2c", "kaboom-a2c", "sgd-momentum,rmsprop,adamw",
           f"{_ONCE} --lrs sgd-momentum=0.03,0.1 --lrs rmsprop=0.001,0.002 --lrs adamw=0.001,0.003"),
     Study("snippets-minilm", "snippets-minilm", "sgd-momentum,adamw",
-          f"{_ONCE} --seeds 3 --lrs sgd-momentum=0.003,0.01 --lrs adamw=0.00003,0.0001 --vary schedule=linear"),
+          f"{_ONCE} --lrs sgd-momentum=0.003,0.01 --lrs adamw=0.00003,0.0001 --vary schedule=linear"),
     Study("shakespeare-gpt", "shakespeare-gpt", "sgd-momentum,adamw,lion",
           f"{_ONCE} --lrs sgd-momentum=0.3,1 --lrs adamw=0.003,0.01 --lrs lion=0.0003,0.001"),
     Study("fashion-cnn", "fashion-cnn", "sgd-momentum,nesterov,adamw",
-          f"{_ONCE} --seeds 3 --lrs sgd-momentum=0.03,0.1 --lrs nesterov=0.03,0.1 --lrs adamw=0.001,0.003"),
+          f"{_ONCE} --lrs sgd-momentum=0.03,0.1 --lrs nesterov=0.03,0.1 --lrs adamw=0.001,0.003"),
     Study("mnist-cnn", "mnist-cnn", "sgd-momentum,nesterov,adamw",
-          f"{_ONCE} --lrs sgd-momentum=0.003,0.01,0.03 --lrs nesterov=0.003,0.01,0.03 "
-          "--lrs adamw=0.0003,0.001,0.003"),
+          f"{_ONCE} --lrs sgd-momentum=0.01,0.03,0.1 --lrs nesterov=0.01,0.03,0.1 --lrs adamw=0.001,0.003,0.01 "
+          "--vary schedule=cosine"),
     Study("kaboom-dqn", "kaboom-dqn", "sgd-momentum,rmsprop,adamw",
-          f"{_ONCE} --seeds 3 --lrs sgd-momentum=0.01,0.1 --lrs rmsprop=0.0003,0.001 --lrs adamw=0.0003,0.001"),
+          f"{_ONCE} --lrs sgd-momentum=0.01,0.1 --lrs rmsprop=0.0003,0.001 --lrs adamw=0.0003,0.001"),
     Study("fashion-cnn-full", "fashion-cnn-full", "sgd-momentum,adamw",
-          f"{_ONCE} --seeds 3 --lrs sgd-momentum=0.1 --lrs adamw=0.003 --vary schedule=cosine"),
+          f"{_ONCE} --lrs sgd-momentum=0.1 --lrs adamw=0.003 --vary schedule=cosine"),
 )  # fmt: skip
 """Every task, with SGD with momentum, AdamW, and what the guides recommend for it."""
 
@@ -102,7 +102,7 @@ CLAIM_STUDIES = (
     Study("case-vision", "digits-cnn", "sgd-momentum,adamw", _FIXED),
     Study("case-vision-mnist", "mnist-cnn", "sgd-momentum,adamw", _FIXED.replace("--seeds 10", "--seeds 5")),
     Study("case-fine-tuning", "snippets-minilm", "adamw",
-          f"{_ONCE} --seeds 3 --lrs adamw=0.00003,0.0001 --vary schedule=constant"),
+          f"{_ONCE} --lrs adamw=0.00003,0.0001 --vary schedule=constant"),
     Study("schedules", "digits-mlp digits-cnn", "sgd-momentum,adamw",
           f"{_SWEEP} --vary schedule=constant,linear,cosine"),
     Study("warmup", "digits-mlp digits-cnn", "sgd-momentum,adam,radam",

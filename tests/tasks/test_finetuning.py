@@ -23,7 +23,7 @@ def small(made_up_snippets, monkeypatch):
 def test_parts_are_the_first_of_those_that_the_bag_has_too(small, made_up_snippets):
     data, (sentences, labels) = finetuning.sentences(), made_up_snippets
     parts = snippets.divide(sentences)
-    assert [len(data.train), len(data.validation), len(data.test)] == [800, 600, 600]
+    assert [len(data.train), len(data.validation), len(data.test)] == [1600, 600, 600]
     assert torch.equal(data.test.targets, labels[parts[2][:600]])
     rows = data.train.inputs
     assert rows.shape[1] <= 40 and (rows[:, 0] == 2).all() and ((rows == 3).sum(1) == 1).all()

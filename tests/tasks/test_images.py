@@ -79,3 +79,24 @@ def test_without_the_data_the_command_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(images.Package, "locate", lambda self, file: None)
     with pytest.raises(DataError, match=r"dataset-fashion-mnist.*31 MB\). Run: descend tasks get fashion-cnn"):
         check(images.fashion_cnn)
+
+
+def test_training_images_move_by_at_most_two_pixels_each_on_its_own():
+    shift = images.Shift(2)
+    seen = torch.zeros(500, 1, 28, 28)
+    seen[:, :, 10, 15] = 1
+    torch.manual_seed(0)
+    moved = shift(seen)
+    assert moved.shape == seen.shape
+    places = {tuple(place) for place in torch.nonzero(moved)[:, 2:].tolist()}
+    assert places == {(row, column) for row in range(8, 13) for column in range(13, 18)}
+    assert moved.sum(dim=(1, 2, 3)).eq(1).all()
+
+
+def test_the_border_fills_what_is_left_and_evaluation_moves_nothing():
+    shift, seen = images.Shift(1), torch.rand(50, 1, 28, 28)
+    assert torch.equal(shift.eval()(seen), seen)
+    padded = torch.nn.functional.pad(seen, (1, 1, 1, 1), mode="replicate")
+    for image, source in zip(shift.train()(seen), padded, strict=True):
+        views = [source[:, i : i + 28, j : j + 28] for i in range(3) for j in range(3)]
+        assert any(torch.equal(image, view) for view in views)

@@ -14,12 +14,12 @@ from descend.tasks.metric import accuracy
 from descend.tasks.task import Facts, Task
 from descend.tasks.wordpiece import WordPiece
 
-TRAINING, HELD, LONGEST = 800, 600, 40
+TRAINING, HELD, LONGEST = 1600, 600, 40
 
 
 @lru_cache(maxsize=1)
 def sentences() -> Data:
-    """800 sentences for training, 600 each for validation and the test, cut at 40 pieces."""
+    """1,600 sentences for training, 600 each for validation and the test, cut at 40 pieces."""
     texts, labels = snippets.read()
     reader = WordPiece(vocabulary())
     train, validation, test = snippets.divide(texts)
@@ -51,7 +51,7 @@ snippets_minilm = Task(
     name="snippets-minilm",
     card=(
         "Is a sentence of a film review favourable? The pretrained encoder MiniLM, six layers of width 384, goes on "
-        "learning from 800 sentences, twice through; its embeddings stay as they are. Near 81 % on 600 others. The "
+        "learning from 1,600 sentences, twice through; its embeddings stay as they are. Near 81 % on 600 others. The "
         "guides' fine-tuning case: small learning rates, linear decay, decoupled weight decay."
     ),
     data=sentences,
@@ -59,9 +59,9 @@ snippets_minilm = Task(
     loss=functional.cross_entropy,
     metric=accuracy,
     batch_size=32,
-    steps=50,
-    evaluate_every=25,
+    steps=100,
+    evaluate_every=50,
     target=0.80,
     packages=(snippets.SNIPPETS, MINILM),
-    facts=Facts("2,000 sentences", 10_647_554, 60, f"{snippets.LICENCE}; weights Apache-2.0"),
+    facts=Facts("2,800 sentences", 10_647_554, 85, f"{snippets.LICENCE}; weights Apache-2.0"),
 )
