@@ -17,11 +17,11 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 import descend
 from descend.backends.cpu.inspection.gradients import find_torch
-from descend.errors import NonFiniteError, PrecisionWarning
+from descend.errors import NonFiniteError, OptionError, PrecisionWarning
 from descend.optim import repetition
 from descend.optim.catalogue import CATALOGUE
 from descend.optim.optimizer import Optimizer
-from descend.schedules import cosine
+from descend.schedules import constant, cosine, inverse_sqrt, warmup
 
 SHAPES = ((40, 30), (4097,), (5, 3, 2, 2), (3,), ())
 
@@ -49,13 +49,13 @@ def in_python(optimizer: Optimizer) -> Optimizer:
 def python_steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one with each step for which compiled code did not take the whole of it."""
     taken: list[int] = []
-    prepare = repetition.Repetition.prepare
+    arm = repetition.Repetition.arm
 
-    def count(self: Any, units: Any) -> None:
+    def count(self: Any, plan: Any, units: Any) -> None:
         taken.append(1)
-        prepare(self, units)
+        arm(self, plan, units)
 
-    monkeypatch.setattr(repetition.Repetition, "prepare", count)
+    monkeypatch.setattr(repetition.Repetition, "arm", count)
     return taken
 
 
@@ -148,11 +148,11 @@ def test_tensors_of_two_dtypes_and_groups(threads: int, python_steps: list[int])
 class Training:
     """An optimizer that has just taken steps which compiled code repeats."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, steps: int = 3, **options: Any) -> None:
         self.params = make_params()
-        self.optimizer = descend.AdamW(self.params, lr=0.01, **options)
+        self.optimizer = descend.AdamW(self.params, **{"lr": 0.01, **options})
         self.steps = 0
-        for _ in range(3):
+        for _ in range(steps):
             self.step()
 
     def step(self) -> None:
@@ -409,3 +409,274 @@ def test_gradients_are_let_go_and_so_is_the_optimizer():
     del training
     gc.collect()
     assert optimizer() is None
+
+
+class Scheduled:
+    """Twins with the same schedules, of which Python takes every step of the second."""
+
+    def __init__(self, *groups: dict[str, Any], **options: Any) -> None:
+        self.params, self.optimizers = [make_params(), make_params()], []
+        for params in self.params:
+            parts = [{**group, "params": params[i :: len(groups)]} for i, group in enumerate(groups)]
+            self.optimizers.append(descend.AdamW(parts, **options))
+        in_python(self.optimizers[1])
+        self.steps = 0
+
+    def step(self, count: int = 1) -> None:
+        """Steps of both; afterwards groups and parameters are the same."""
+        for _ in range(count):
+            for params, optimizer in zip(self.params, self.optimizers, strict=True):
+                set_gradients(params, self.steps)
+                optimizer.step()
+            self.steps += 1
+        self.assert_equal()
+
+    def assert_equal(self) -> None:
+        for one, other in zip(*(optimizer.param_groups for optimizer in self.optimizers), strict=True):
+            assert {k: v for k, v in one.items() if k != "params"} == {k: v for k, v in other.items() if k != "params"}
+        assert_same_bits(*(contents_of(o, p) for o, p in zip(self.optimizers, self.params, strict=True)))
+
+
+SCHEDULED: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "learning rate": ([{}], {"lr": warmup(5) * cosine(150) * 0.01}),
+    "first moment": ([{}], {"betas": (constant().then(cosine(90), at=10) * 0.9, 0.99)}),
+    "both moments": ([{}], {"betas": (cosine(90) * 0.9, cosine(70) * 0.99)}),
+    "weight decay": ([{}], {"weight_decay": cosine(80) * 0.1}),
+    "by group": ([{"lr": cosine(30) * 0.01}, {"lr": 0.02}, {"lr": inverse_sqrt(5) * 0.01}], {}),
+    "independent decay": ([{}], {"lr": warmup(10) * cosine(70) * 0.01, "weight_decay": 0.1, "decay": "independent"}),
+    "corrected decay": ([{}], {"lr": warmup(10) * cosine(70) * 0.01, "weight_decay": 0.1, "decay": "corrected"}),
+    "two things": ([{}, {"eps": cosine(50) * 1e-3}], {"lr": cosine(140) * 0.01, "clip_norm": 1.0}),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULED)
+def test_schedules_go_on_as_in_python(name: str, python_steps: list[int]):
+    groups, options = SCHEDULED[name]
+    twins = Scheduled(*groups, **options)
+    for _ in range(30):
+        twins.step(5)
+    assert len(python_steps) <= 150 + 2
+
+
+def test_a_schedule_written_over_is_refused_and_one_written_back_goes_on():
+    twins = Scheduled({}, lr=cosine(100) * 0.01)
+    twins.step(10)
+    for optimizer in twins.optimizers:
+        kept = optimizer.param_groups[0]["lr"]
+        optimizer.param_groups[0]["lr"] = 0.5
+        with pytest.raises(OptionError, match=r"lr was set to 0\.5"):
+            optimizer.step()
+        optimizer.param_groups[0]["lr"] = kept
+    twins.step(10)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_a_value_written_over_a_schedule_is_refused_at_once(steps: int):
+    training = Training(steps, lr=cosine(100) * 0.01)
+    training.optimizer.param_groups[0]["lr"] = 0.5
+    with pytest.raises(OptionError, match="lr was set to"):
+        training.step()
+
+
+def test_a_rate_of_zero_moves_nothing():
+    twins = Scheduled({}, lr=cosine(100) * 0.01)
+    twins.step(10)
+    kept = twins.params[0][0].detach().clone()
+    for optimizer in twins.optimizers:
+        optimizer.param_groups[0]["lr"] = 0.0
+        optimizer.step()
+    assert torch.equal(kept, twins.params[0][0])
+    twins.assert_equal()
+    twins.step(10)
+
+
+def test_schedules_that_are_edited_or_replaced_are_followed():
+    twins = Scheduled({}, lr=cosine(100) * 0.01)
+    twins.step(10)
+    for optimizer in twins.optimizers:
+        schedules = optimizer.param_groups[0]["schedules"]
+        index = schedules["lr"].index(next(part for part in schedules["lr"] if isinstance(part, list)))
+        schedules["lr"][index] = ["cosine", 40]
+        schedules["lr"] = list(schedules["lr"])
+        optimizer.param_groups[0]["lr"] = descend.schedules.from_data(schedules["lr"]).at(9)
+    with pytest.raises(OptionError, match="lr was set to"):
+        twins.optimizers[0].step()
+
+
+def test_a_group_that_comes_later_and_another_option_in_between():
+    twins = Scheduled({"weight_decay": 0.1}, lr=cosine(100) * 0.01)
+    twins.step(10)
+    extra = [Parameter(torch.ones(7)) for _ in range(2)]
+    for optimizer, params, p in zip(twins.optimizers, twins.params, extra, strict=True):
+        optimizer.add_param_group({"params": [p], "lr": cosine(20) * 0.1, "start": "now"})
+        params.append(p)
+    twins.step(10)
+    for optimizer in twins.optimizers:
+        optimizer.param_groups[1]["mine"] = "a key of one's own"
+        optimizer.param_groups[0]["weight_decay"] = 0.3
+    twins.step(10)
+
+
+def test_a_skipped_step_leaves_its_values_behind():
+    twins = Scheduled({}, lr=cosine(100) * 0.01, on_nonfinite="skip")
+    twins.step(10)
+    for optimizer, params in zip(twins.optimizers, twins.params, strict=True):
+        set_gradients(params, 99)
+        assert params[1].grad is not None
+        params[1].grad[3] = float("nan")
+        optimizer.step()
+    twins.assert_equal()
+    twins.step(10)
+
+
+def test_schedules_go_on_after_loading():
+    twins = Scheduled({}, lr=cosine(100) * 0.01)
+    twins.step(10)
+    saved = [copy.deepcopy(optimizer.state_dict()) for optimizer in twins.optimizers]
+    params = [[p.detach().clone() for p in params] for params in twins.params]
+    twins.step(10)
+    for optimizer, state, own, kept in zip(twins.optimizers, saved, twins.params, params, strict=True):
+        optimizer.load_state_dict(state)
+        for p, value in zip(own, kept, strict=True):
+            p.data.copy_(value)
+    twins.step(10)
+
+
+class Halves:
+    """Twins of two batches, with and without momentum; Python takes every step of the second."""
+
+    def __init__(self, **options: Any) -> None:
+        self.sides: list[tuple[list[Parameter], Optimizer]] = []
+        for arrange in (lambda optimizer: optimizer, in_python):
+            params = make_params()
+            groups = [{"params": params[:2], "momentum": 0.9}, {"params": params[2:]}]
+            self.sides.append((params, arrange(descend.SGD(groups, **{"lr": 0.01, **options}))))
+        self.steps = 0
+
+    def step(self, without: slice | None = None, closure: bool = False) -> None:
+        for params, optimizer in self.sides:
+            set_gradients(params, self.steps)
+            for p in params[without] if without else ():
+                p.grad = None
+            optimizer.step((lambda: 0.0) if closure else None)
+        self.steps += 1
+        (params, one), (others, other) = self.sides
+        assert_same_bits(contents_of(one, params), contents_of(other, others))
+        assert one.clock.updates == other.clock.updates
+
+
+FIRST, ALL = slice(0, 2), slice(0, None)
+
+
+@pytest.mark.parametrize("options", [{}, {"lr": cosine(60) * 0.01}], ids=["constant", "schedule"])
+@pytest.mark.parametrize("closure", [False, True])
+def test_a_batch_without_gradients_for_a_while(options: dict[str, Any], closure: bool):
+    halves = Halves(**options)
+    for k in range(40):
+        halves.step(FIRST if k in (3, 4, 9, 17, 18, 30) else None, closure)
+
+
+@pytest.mark.parametrize("options", [{}, {"lr": cosine(60) * 0.01}], ids=["constant", "schedule"])
+def test_steps_without_any_gradients_count_for_nothing(options: dict[str, Any]):
+    halves = Halves(**options)
+    for k in range(20):
+        halves.step(ALL if 3 <= k < 7 else None)
+    assert halves.sides[0][1].clock.updates == 16
+
+
+def test_other_batches_after_a_hook_has_come_and_gone():
+    halves = Halves()
+    for _ in range(3):
+        halves.step()
+    handle = halves.sides[0][1].register_step_post_hook(lambda *_: None)
+    halves.step(FIRST)
+    halves.step()
+    handle.remove()
+    for _ in range(4):
+        halves.step()
+
+
+def test_other_batches_after_a_step_that_raised():
+    halves = Halves(on_nonfinite="raise")
+    for _ in range(3):
+        halves.step()
+    for params, optimizer in halves.sides:
+        set_gradients(params, 50)
+        for p in params[FIRST]:
+            p.grad = None
+        assert params[2].grad is not None
+        params[2].grad.fill_(float("inf"))
+        with pytest.raises(NonFiniteError):
+            optimizer.step()
+    for _ in range(4):
+        halves.step()
+
+
+@pytest.mark.parametrize("value", [0.01, 0.02])
+def test_a_rate_that_is_a_tensor_is_read_at_each_step(value: float):
+    halves = Halves()
+    for _ in range(3):
+        halves.step()
+    rates = [torch.tensor(value), torch.tensor(value)]
+    for (_, optimizer), rate in zip(halves.sides, rates, strict=True):
+        optimizer.param_groups[0]["lr"] = rate
+    for k in range(6):
+        halves.step()
+        for rate in rates:
+            rate.fill_(0.1 / (k + 1))
+    before = halves.sides[0][0][0].detach().clone()
+    for rate in rates:
+        rate.fill_(0.0)
+    halves.step()
+    assert torch.equal(before, halves.sides[0][0][0])
+
+
+def test_demands_of_a_scaler_that_are_written_in_place():
+    halves = Halves()
+    found = [torch.tensor(0.0), torch.tensor(0.0)]
+    for (_, optimizer), tensor in zip(halves.sides, found, strict=True):
+        optimizer.found_inf = tensor
+    for k in range(6):
+        for tensor in found:
+            tensor.fill_(float(k == 4))
+        halves.step()
+    assert halves.sides[0][1].skipped == 1
+
+
+@pytest.mark.parametrize("drop", ["clear", "load"])
+def test_states_that_are_given_up_are_freed(drop: str):
+    training = Training()
+    saved = training.optimizer.state_dict()
+    held = weakref.ref(training.optimizer._state[training.params[0]]["exp_avg"])
+    gc.disable()
+    try:
+        if drop == "clear":
+            training.optimizer.state.clear()
+        else:
+            training.optimizer.load_state_dict(saved)
+        assert held() is None
+    finally:
+        gc.enable()
+
+
+def test_gradients_of_a_skipped_step_are_let_go():
+    training = Training(on_nonfinite="skip")
+    set_gradients(training.params, 3)
+    gradient = training.params[1].grad
+    assert gradient is not None
+    gradient[0] = float("nan")
+    before = gradient._use_count()
+    training.optimizer.step()
+    assert gradient._use_count() == before
+
+
+def test_after_many_steps_a_disturbance_costs_few(python_steps: list[int]):
+    training = Training(on_nonfinite="skip")
+    for _ in range(12):
+        for k in range(100):
+            set_gradients(training.params, k)
+            if k == 50:
+                assert training.params[1].grad is not None
+                training.params[1].grad[0] = float("inf")
+            training.optimizer.step()
+    assert len(python_steps) <= 12 * 3

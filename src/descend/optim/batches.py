@@ -176,6 +176,12 @@ class Unit:
             self.rows.take_over_count()
         self.batch.grads = []
 
+    def release(self) -> None:
+        """Let go of the gradients: the step is not taken."""
+        if self._gradients is not None:
+            self._gradients.release()
+        self.batch.grads = []
+
     def count_nonfinite(self) -> list[tuple[str, int]]:
         """Tensors whose gradients were not finite in the pass that has just run, with the number of elements."""
         counts = self.runner.read(self.program.step.nonfinite)

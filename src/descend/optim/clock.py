@@ -18,12 +18,13 @@ class Clock:
 
     Attributes:
         count: how many updates have been done, where compiled code counts them too.
+        written: the value written last for each schedule, by its group's number and its key there.
     """
 
     def __init__(self) -> None:
         self.count = ctypes.c_int64(0)
         self._parsed: dict[str, Schedule] = {}
-        self._written: dict[tuple[int, str], float] = {}
+        self.written: dict[tuple[int, str], float] = {}
         self._before: dict[tuple[int, str], tuple[dict[str, Any], float]] = {}
 
     @property
@@ -69,10 +70,10 @@ class Clock:
         if found:
             self._follow(group, found)
             for key in found:
-                self._written.pop((index, key), None)
+                self.written.pop((index, key), None)
         followed = group.get("schedules")
         if group.get("decay") == "corrected" and isinstance(followed, dict) and "lr" in followed:
-            lr = self._parse(followed["lr"])
+            lr = self.parse(followed["lr"])
             if group["lr_max"] == lr.base and lr.horizon is not None:  # not looked for while the decay was another
                 group["lr_max"] = lr.maximum()
 
@@ -81,7 +82,7 @@ class Clock:
         group["schedules"] = {**group.get("schedules", {}), **{key: s.to_data() for key, s in found.items()}}
         k = self.updates - group.setdefault("schedule_start", 0)
         for key, schedule in found.items():
-            _write(group, key, schedule.at(k))
+            write_value(group, key, schedule.at(k))
         lr = found.get("lr")
         if lr is not None:
             group["lr_start"] = lr.base
@@ -108,25 +109,25 @@ class Clock:
                 raise OptionError(message(f"Group {i}: schedules", got=group["schedules"], allowed=allowed, do=do))
             k = self.updates - int(plain(group.setdefault("schedule_start", 0)))
             for key in group["schedules"]:
-                present = _find(group, key, i)
+                present = find_value(group, key, i)
                 if type(present) is not float:  # quicker than asking for what it seldom is
                     if isinstance(present, Schedule):
                         self.take_over(i, group)
-                    present = plain(_find(group, key, i))
-                schedule = self._parse(group["schedules"][key])
+                    present = plain(find_value(group, key, i))
+                schedule = self.parse(group["schedules"][key])
                 if self._was_zeroed(i, group, key, schedule, k, present):
                     self.retract()
                     return False
                 self._before.setdefault((i, key), (group, present))
-                self._written[i, key] = schedule.at(k)
-                _write(group, key, self._written[i, key])
+                self.written[i, key] = schedule.at(k)
+                write_value(group, key, self.written[i, key])
         return True
 
     def retract(self) -> None:
         """The step that values were written for is not taken: groups hold those of the last step again."""
         for (index, key), (group, value) in self._before.items():
-            self._written[index, key] = value
-            _write(group, key, value)
+            self.written[index, key] = value
+            write_value(group, key, value)
         self._before = {}
 
     def advance(self) -> None:
@@ -141,7 +142,7 @@ class Clock:
     def resume(self, updates: int, groups: list[dict[str, Any]]) -> None:
         """Go on from a number of updates; groups have been loaded and no longer hold what was written."""
         self.updates = updates
-        self._written, self._before = {}, {}
+        self.written, self._before = {}, {}
         for group in groups:
             if "schedules" in group:
                 group.setdefault("schedule_start", 0)
@@ -163,7 +164,7 @@ class Clock:
                 )
             )
         # What a group holds right after loading was written by another run.
-        expected = self._written.get((index, key), schedule.at(0) if k == 0 else None)
+        expected = self.written.get((index, key), schedule.at(0) if k == 0 else None)
         if key == "lr" and present == 0.0 and schedule.at(k) != 0.0 and expected != 0.0:
             return True
         if expected is None or present == expected:
@@ -175,7 +176,8 @@ class Clock:
             )
         )
 
-    def _parse(self, data: Any) -> Schedule:
+    def parse(self, data: Any) -> Schedule:
+        """The schedule that a group holds as plain data."""
         text = repr(data)
         if text not in self._parsed:
             self._parsed[text] = from_data(data)
@@ -193,7 +195,7 @@ def _entries(group: dict[str, Any]) -> list[tuple[str, Any]]:
     return entries
 
 
-def _find(group: dict[str, Any], key: str, index: int) -> Any:
+def find_value(group: dict[str, Any], key: str, index: int) -> Any:
     """What a group holds under the name of a host input.
 
     Raises:
@@ -211,7 +213,8 @@ def _find(group: dict[str, Any], key: str, index: int) -> Any:
     return numbers[key]
 
 
-def _write(group: dict[str, Any], key: str, value: float) -> None:
+def write_value(group: dict[str, Any], key: str, value: float) -> None:
+    """Write a number under its host input's name: ``lr``, or ``betas[0]`` into a tuple of its own."""
     name, _, rest = key.partition("[")
     if not rest:
         group[key] = value

@@ -38,18 +38,20 @@ class Numbers:
                 numbers.update((k, 0.0 if v is None else v) for k, v in zip(names, group[key], strict=True))
         numbers["weight_decay"] = group["weight_decay"]
         lr = plain(numbers.get("lr", 0.0))
-        start = plain(group.get("initial_lr", group["lr_start"]))
-        highest = plain(group["lr_max"])
-        if lr > highest:
-            group["lr_max"] = highest = lr
-        numbers["lr_ratio"] = lr / start if start else 0.0
-        numbers["lr_over_max"] = lr / highest if highest else 0.0
+        if lr > plain(group["lr_max"]):
+            group["lr_max"] = lr
+        numbers |= self.relate(lr, group)
         numbers["ema"] = group["ema"] or 0.0
         numbers["clip_norm"] = self._wide["clip_norm"] or 0.0
         numbers["clip_value"] = self._wide["clip_value"] or 0.0
         numbers["grad_scale"] = self.scale
         numbers["dtype_eps"] = torch.finfo(dtype).eps
         return numbers
+
+    def relate(self, lr: float, group: dict[str, Any]) -> dict[str, float]:
+        """A learning rate as shares of the group's first and highest."""
+        start, highest = plain(group.get("initial_lr", group["lr_start"])), plain(group["lr_max"])
+        return {"lr_ratio": lr / start if start else 0.0, "lr_over_max": lr / highest if highest else 0.0}
 
 
 def plain(value: Any) -> float:

@@ -73,20 +73,24 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
         self._zero_grad_profile_name = f"Optimizer.zero_grad#{type(self).__name__}.zero_grad"
         self._warned_capturable_if_run_uncaptured = True
 
-    def _state_changed(self) -> None:
+    def _drop_plan(self) -> None:
+        """The next step is planned anew; nothing of the old plan is held."""
+        if self._plan is not None:
+            self._plan.repetition.drop()
         self._plan = None
 
     @property
     def state(self) -> StateTable:
         """Each parameter's states by key, as in torch; edits, replacements and moves are noticed."""
         if not self._state.handed_out:
-            self._state.handed_out, self._plan = True, None
+            self._state.handed_out = True
+            self._state.changed()
         return self._state
 
     @state.setter
     def state(self, states: Any) -> None:
-        self._state = StateTable(self._state_changed, states)
-        self._plan = None
+        self._state = StateTable(self._drop_plan, states)
+        self._drop_plan()
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters with options of their own.
@@ -103,7 +107,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
         made = self._make_group(param_group)
         groups.refuse_duplicates([*self.param_groups, made], type(self).__name__)
         self.param_groups.append(made)
-        self._plan = None
+        self._drop_plan()
 
     def _make_group(self, param_group: dict[str, Any]) -> dict[str, Any]:
         """A checked group with every option filled in."""
@@ -172,7 +176,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
             return
         moves = self.clock.write(self.param_groups)
         plan = self._find_plan(scale is not None)
-        if moves and (outcome := plan.repetition.take()):
+        if moves and (outcome := plan.repetition.take(plan)):
             return self._note(outcome)
         plan, units = self._take_gradients(plan)
         if not moves:  # a learning rate of 0 for one step: states come to be, nothing moves
@@ -191,6 +195,8 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
                 plan.totals[0] = 0.0
                 if guarded:
                     self.clock.retract()
+                    for unit in units:
+                        unit.release()
                 nonfinite.meet(self, units)
                 if guarded:
                     return
@@ -200,7 +206,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
         for unit in units:
             unit.commit()
         self.clock.advance()
-        plan.repetition.prepare(units)
+        plan.repetition.arm(plan, units)
         if plan.counts_lost:
             self._lost_updates.judge(units, type(self).__name__, self.clock.updates)
 
@@ -221,6 +227,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
 
     def _take_gradients(self, plan: "StepPlan") -> "tuple[StepPlan, list[Unit | RowUnit]]":
         """The plan, or a new one if it does not hold for this step's gradients; and its batches that have some."""
+        plan.repetition.disarm()
         units = plan.take()
         if units is None:
             plan = self._make_plan(plan.unscales)
@@ -231,6 +238,7 @@ class Optimizer(evaluation.TwoPoints, torch.optim.Optimizer):
     def _make_plan(self, unscales: bool) -> "StepPlan":
         from descend.optim.step_plan import StepPlan
 
+        self._drop_plan()
         updates = self.clock.updates
         self._plan = plan = StepPlan(self, unscales, updates == self._lost_updates.at)
         self._lost_updates.follow(plan, updates)

@@ -227,6 +227,10 @@ class RowUnit:
         self.runner.commit()
         self.rows.take_over_count()
 
+    def release(self) -> None:
+        """Let go of the gradient: the step is not taken."""
+        self._batch.grads = []
+
     def count_nonfinite(self) -> list[tuple[str, int]]:
         """The parameter, if its gradient was not finite in the pass that has just run, with the number of elements."""
         count = int(self.runner.read(self.program.step.nonfinite)[0])

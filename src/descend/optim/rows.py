@@ -26,6 +26,7 @@ class Rows:
 
     Attributes:
         asks_fresh: whether the formula asks which states have just been made.
+        assigned: how often rows have been given out.
         counted: for each tensor the number of steps when they were last counted, to notice edits of it.
     """
 
@@ -40,7 +41,7 @@ class Rows:
         count = len(group_of)
         self.of_tensor = np.full(count, -1, np.int64)
         self.inputs = np.zeros((count, len(program.inputs)))
-        self.count = 0
+        self.count = self.assigned = 0
         self.groups = groups
         self._names = program.inputs
         self._group_of = np.array(group_of, np.int64)
@@ -62,6 +63,7 @@ class Rows:
 
     def assign(self, active: np.ndarray) -> None:
         """Give each active tensor its row, after the set of tensors with gradients has changed."""
+        self.assigned += 1
         self.counted[:] = self._steps
         self.of_tensor[:] = -1
         at = np.flatnonzero(active)
@@ -90,6 +92,14 @@ class Rows:
             for at, name in enumerate(self._names):
                 if name in numbers and name not in self._own:
                     self.inputs[rows, at] = plain(numbers[name])
+
+    def locate(self, group: dict[str, Any], name: str) -> "list[tuple[memoryview[float], int]]":
+        """Where an input stands in each row of a group: the table's memory, and a place in it."""
+        rows = self._rows_of.get(id(group), ())
+        if name not in self._names or not len(rows):
+            return []
+        memory, width, at = self.inputs.data.cast("B").cast("d"), len(self._names), self._names.index(name)
+        return [(memory, int(row) * width + at) for row in rows]
 
     def find(self, index: int) -> int | None:
         """A row of the group with this place among the batch's groups; None if it has none in this step."""

@@ -1,6 +1,6 @@
 """The plan of a step: which batches there are, which structure each group has, and what has changed since."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from operator import is_, itemgetter
@@ -144,16 +144,20 @@ class StepPlan:
         if not all(map(is_, map(_PARAMS, groups), self._lists)):
             return False
         present = self._read_groups(groups)
+        live = bool(self.live)
         for i in self._find_edited(present):
             pairs = zip(self._keys, present[i], self._seen[i], strict=True)
-            changed = {k: a for k, a, b in pairs if a is not b or _is_live(a)}
+            changed = {k: a for k, a, b in pairs if a is not b or (i in self.live and _is_live(a))}
+            live = live or any(map(_is_live, changed.values()))
             check_changed(self.rule, changed, groups[i], f"{self._owner}, group {i}")
             if holds_schedule(changed) or not self._still_serves(self._structures[i], groups[i], changed):
                 return False
             self.refresh(groups[i])
         if touched:
             self._values.renew()
-        self._seen, self.live = present, self._find_live()
+        self._seen = present
+        if live:
+            self.live = self._find_live()
         return True
 
     def refresh(self, group: dict[str, Any]) -> None:
@@ -187,13 +191,10 @@ class StepPlan:
             index = next(i for i, group in enumerate(groups) if name not in group)
             raise refuse_missing(f"{self._owner}, group {index}", name) from None
 
-    def _find_edited(self, present: list[Any]) -> Iterable[int]:
-        """Groups with a value that has changed, or may have."""
+    def _find_edited(self, present: list[Any]) -> list[int]:
+        """Groups with a value that has been written, or may have changed."""
         pairs = enumerate(zip(present, self._seen, strict=True))
-        try:
-            return [i for i, (new, old) in pairs if (new is not old and new != old) or i in self.live]
-        except (TypeError, ValueError, RuntimeError):  # an array was written, which has no one truth value
-            return range(len(present))
+        return [i for i, (new, old) in pairs if i in self.live or not all(map(is_, new, old))]
 
     def _find_live(self) -> frozenset[int]:
         """Groups with a value that can change without being replaced."""

@@ -97,7 +97,7 @@ class GradientRelease(Wrapper):
 
     def _forget_plans(self) -> None:
         for _, _, part in self._parts.values():
-            part._plan = None
+            part._drop_plan()
 
     def _update(self, p: Tensor) -> None:
         """Update a parameter whose gradient has arrived, and free the gradient."""
@@ -117,7 +117,8 @@ class GradientRelease(Wrapper):
         if self._whole._state.changed != self._forget_plans:
             self._share_states()
         if part._state is not self._whole._state:
-            part._state, part._plan = self._whole._state, None
+            part._state = self._whole._state
+            part._drop_plan()
         own = part.param_groups[0]
         own.update({k: v for k, v in group.items() if k not in OWN_KEYS})
         part.clock.updates = self._whole.clock.updates

@@ -67,6 +67,12 @@ def usable_openmp() -> OpenMP | None:
     return None if forks.value else find_openmp()
 
 
+@functools.cache
+def _callable(address: int) -> Callable[[], int]:
+    """The C function ``int f(void)`` at an address."""
+    return ctypes.CFUNCTYPE(ctypes.c_int)(address)
+
+
 def describe() -> dict[str, int] | None:
     """Which threads this thread can ask for now, for compiled code that must notice when that has changed.
 
@@ -75,7 +81,7 @@ def describe() -> dict[str, int] | None:
         that says so; None if compiled code cannot ask.
     """
     openmp, threads = usable_openmp(), torch.get_num_threads()
-    if openmp is None or ctypes.CFUNCTYPE(ctypes.c_int)(openmp.most_threads)() != threads:
+    if openmp is None or _callable(openmp.most_threads)() != threads:
         return None
     fork = {"forks": ctypes.addressof(forks), "forked": forks.value}
     return fork | {"thread": threading.get_ident(), "threads": threads, "most_threads": openmp.most_threads}

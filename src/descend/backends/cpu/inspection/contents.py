@@ -11,7 +11,7 @@ import sysconfig
 from collections.abc import Sequence
 from itertools import chain
 from operator import is_
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -101,6 +101,14 @@ def find_same() -> int:
 Container = list[Any] | dict[str, Any]
 
 
+class Place(NamedTuple):
+    """Where an object is kept: which container's it is, which of its, and which of all."""
+
+    container: int
+    item: int
+    among_all: int
+
+
 class Contents:
     """The objects in some lists, or in some dicts, as they are now.
 
@@ -132,6 +140,22 @@ class Contents:
             self._objects[:] = list(map(id, chain.from_iterable(self._held)))
         else:
             self._hand_over()
+
+    def let_go(self) -> None:
+        """Hold the objects no longer; nobody asks again."""
+        self._held = []
+
+    def find(self, container: int, key: str) -> Place:
+        """Where the value under a key of one of the dicts is kept, until ``renew`` finds other keys."""
+        held = self._containers[container]
+        item = list(held).index(key)
+        return Place(container, item, sum(map(len, self._held[:container])) + item)
+
+    def put(self, place: Place, value: Any) -> None:
+        """Take over a value that has been written under a key."""
+        self._held[place.container][place.item] = value
+        if self._compiled:
+            self._objects[place.among_all] = id(value)
 
     def are_same(self) -> bool:
         """Whether they hold the same objects in the same order."""
