@@ -16,7 +16,6 @@ LIGHT = {
 LARGER = {
     "diamonds": "diamonds",
     "vowels-gru": "vowels-gru",
-    "mnist-cnn": "mnist-cnn",
     "fashion-cnn": "fashion-cnn",
 }
 DIGITS = ("digits-mlp", "digits-cnn")
@@ -98,7 +97,8 @@ CLAIMS = (
         "SGD with momentum for vision",
         "003",
         "For images and convolutions take SGD with momentum, rather than AdamW.",
-        against("sgd-momentum", ["adamw"], pick(LIGHT, "digits-cnn") | pick(LARGER, "mnist-cnn", "fashion-cnn"))
+        against("sgd-momentum", ["adamw"], pick(LIGHT, "digits-cnn") | pick(LARGER, "fashion-cnn"))
+        + within("mnist-cnn", "sgd-momentum@schedule=cosine", "adamw@schedule=cosine", ["mnist-cnn"])
         + within("fashion-cnn-full", "sgd-momentum@schedule=cosine", "adamw@schedule=cosine", ["fashion-cnn-full"]),
     ),
     Claim(
@@ -247,7 +247,8 @@ CLAIMS = (
         "Nesterov over momentum",
         "001, 003",
         "Nesterov momentum gives a measurable edge over momentum.",
-        against("nesterov", ["sgd-momentum"], LIGHT | LARGER),
+        against("nesterov", ["sgd-momentum"], LIGHT | LARGER)
+        + within("mnist-cnn", "nesterov@schedule=cosine", "sgd-momentum@schedule=cosine", ["mnist-cnn"]),
     ),
     Claim(
         "Very high momentum overshoots",

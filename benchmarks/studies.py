@@ -88,7 +88,7 @@ TASK_STUDIES = (
           f"{_ONCE} --lrs sgd-momentum=0.01,0.03,0.1 --lrs nesterov=0.01,0.03,0.1 --lrs adamw=0.001,0.003,0.01 "
           "--vary schedule=cosine"),
     Study("kaboom-dqn", "kaboom-dqn", "sgd-momentum,rmsprop,adamw",
-          f"{_ONCE} --lrs sgd-momentum=0.01,0.1 --lrs rmsprop=0.0003,0.001 --lrs adamw=0.0003,0.001"),
+          f"{_ONCE} --seeds 3 --lrs sgd-momentum=0.01,0.1 --lrs rmsprop=0.0003,0.001 --lrs adamw=0.0003,0.001"),
     Study("fashion-cnn-full", "fashion-cnn-full", "sgd-momentum,adamw",
           f"{_ONCE} --lrs sgd-momentum=0.1 --lrs adamw=0.003 --vary schedule=cosine"),
 )  # fmt: skip

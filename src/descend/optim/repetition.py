@@ -79,7 +79,7 @@ class Repetition:
         threads, places = team.describe(), [unit.places for unit in plan.batches]
         made_for = units, threads, places, list(map(id, asked))
         if made_for == self._made_for:
-            optimizer._repeat = self._follow if schedules and self._call else self._call
+            self._set_function(bool(schedules))
             if self._surroundings.are_same():
                 return
         if self._must_wait():
@@ -89,8 +89,12 @@ class Repetition:
             self._surroundings.let_go()
             self._made_for, self._surroundings = made_for, Contents(asked, compiled=True)
             self._call = self._make(plan, threads)
-        optimizer._repeat = self._follow if schedules and self._call else self._call
+        self._set_function(bool(schedules))
         self._surroundings.renew()
+
+    def _set_function(self, follows: bool) -> None:
+        """What takes the next step; it is among the surroundings."""
+        self._optimizer._repeat = self._follow if follows and self._call else self._call
 
     def _must_wait(self) -> bool:
         """Whether Python goes on, since the last calls were of little use."""
