@@ -113,6 +113,8 @@ class Courses:
 
     def _foresee(self) -> bool:
         """Compute the next values; whether there are some that can be written without looking further."""
+        if not self._contents.are_same():
+            return False
         self._from = self._clock.updates
         for ahead in (self._ahead, 1):
             self._courses = []
