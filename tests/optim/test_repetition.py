@@ -458,6 +458,20 @@ def test_schedules_go_on_as_in_python(name: str, python_steps: list[int]):
     assert len(python_steps) <= 150 + 2
 
 
+def test_a_schedule_beside_a_value_that_is_absent(python_steps: list[int]):
+    trained = []
+    for arrange in (lambda optimizer: optimizer, in_python):
+        params = make_params()
+        optimizer = arrange(descend.Adafactor(params, eps=(None, cosine(90) * 0.1)))
+        for k in range(20):
+            set_gradients(params, k)
+            optimizer.step()
+        assert optimizer.param_groups[0]["eps"] == (None, (cosine(90) * 0.1).at(19))
+        trained.append(contents_of(optimizer, params))
+    assert len(python_steps) == 1 + 20
+    assert_same_bits(*trained)
+
+
 def test_a_schedule_written_over_is_refused_and_one_written_back_goes_on():
     twins = Scheduled({}, lr=cosine(100) * 0.01)
     twins.step(10)

@@ -116,7 +116,7 @@ class Courses:
         if not self._contents.are_same():
             return False
         self._from = self._clock.updates
-        for ahead in (self._ahead, 1):
+        for ahead in dict.fromkeys((self._ahead, 1)):
             self._courses = []
             if all(self._foresee_group(i, group, ahead) for i, group in enumerate(self._groups)):
                 self._ahead = min(2 * ahead, AHEAD)
@@ -147,8 +147,9 @@ class Courses:
         if not all(isfinite(number) for _, numbers in course.written for number in numbers):
             return False
         if not self._rule.check:  # then what is allowed is a range
-            columns = list(zip(*values, strict=True)) if isinstance(values[0], tuple) else None
-            values = [tuple(map(end, columns)) if columns else end(values) for end in (min, max)]
+            columns = list(zip(*values, strict=True)) if isinstance(values[0], tuple) else []
+            ends = [tuple(None if None in c else end(c) for c in columns) for end in (min, max)]
+            values = ends if columns else [min(values), max(values)]
         try:
             for value in values:
                 check_changed(self._rule, {name: value}, {**group, name: value}, self._rule.name)

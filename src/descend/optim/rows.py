@@ -26,7 +26,6 @@ class Rows:
 
     Attributes:
         asks_fresh: whether the formula asks which states have just been made.
-        assigned: how often rows have been given out.
         counted: for each tensor the number of steps when they were last counted, to notice edits of it.
     """
 
@@ -41,7 +40,7 @@ class Rows:
         count = len(group_of)
         self.of_tensor = np.full(count, -1, np.int64)
         self.inputs = np.zeros((count, len(program.inputs)))
-        self.count = self.assigned = 0
+        self.count = 0
         self.groups = groups
         self._names = program.inputs
         self._group_of = np.array(group_of, np.int64)
@@ -63,7 +62,6 @@ class Rows:
 
     def assign(self, active: np.ndarray) -> None:
         """Give each active tensor its row, after the set of tensors with gradients has changed."""
-        self.assigned += 1
         self.counted[:] = self._steps
         self.of_tensor[:] = -1
         at = np.flatnonzero(active)
